@@ -18,7 +18,7 @@ _ATTRIBUTES: Final[dict[str, str]] = {
     "device_scope": "kcore.backend",
 }
 
-__all__ = ["__version__", "backend_scope", "device_scope"]  # noqa: F822 - given by __getattr__
+__all__ = ["__version__", "backend_scope", "device_scope"]
 
 
 def __getattr__(name: str) -> Any:

@@ -54,7 +54,9 @@ class BackendChoice:
 def _one_of(value: object, allowed: tuple[str, ...]) -> str:
     if isinstance(value, str) and value in allowed:
         return value
-    raise ArgumentError(f"expected one of {', '.join(map(repr, allowed))}, got {value!r}.{suggestion(value, allowed)}")
+    raise ArgumentError(
+        f"expected one of {', '.join(map(repr, allowed))}, got {value!r}.{suggestion(value, allowed)}"
+    )
 
 
 def _check_floatx(value: object) -> str:
@@ -197,7 +199,9 @@ def _parse(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise _problem(path, f"is not valid JSON ({error}).") from error
     if not isinstance(content, dict):
-        raise _problem(path, f"expected a JSON object with the keys {', '.join(DEFAULTS)}; got {type(content).__name__}.")
+        raise _problem(
+            path, f"expected a JSON object with the keys {', '.join(DEFAULTS)}; got {type(content).__name__}."
+        )
     checked = {}
     for key, value in content.items():
         if key not in _CHECKS:

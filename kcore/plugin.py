@@ -29,7 +29,7 @@ from kcore.errors import (
 if TYPE_CHECKING:
     import pluggy
 
-    from kcore.hookspecs import hookimpl
+    from kcore.hookspecs import hookimpl  # noqa: F401 - given by __getattr__
 
 # The version of the Backend protocol. Raised when a plug-in written for the old one would misbehave.
 BACKEND_API: Final = 1
@@ -110,7 +110,6 @@ class _Claim:
 _lock = threading.RLock()
 _registered: dict[str, _Claim] = {}
 _loaded: dict[str, Any] = {}
-_plugins: dict[str, pluggy.PluginManager] = {}  # by claim key: one manager a plug-in, so that one can fail alone
 
 
 # --- finding -------------------------------------------------------------------------------------------
@@ -155,26 +154,21 @@ def _describe(error: BaseException) -> str:
 
 
 def _manager(claim: _Claim) -> pluggy.PluginManager:
-    """Return a plugin manager that holds this one plug-in, its hooks checked against the specifications."""
+    """Return a plugin manager that holds this one plug-in alone, so that a broken one breaks no other."""
     import pluggy  # noqa: PLC0415 - cold path; importing kcore must not bring it
 
     from kcore import hookspecs  # noqa: PLC0415 - same
 
-    key = f"{claim.name} from {claim.source}"
-    with _lock:
-        if key in _plugins:
-            return _plugins[key]
-        manager = pluggy.PluginManager(hookspecs.PROJECT)
-        manager.add_hookspecs(hookspecs)
-        try:
-            manager.register(claim.fetch(), name=claim.name)
-        except Exception as error:
-            raise BackendError(
-                f"The plug-in {claim.name!r} ({claim.source}) cannot be imported: {_describe(error)}. "
-                "Reinstall or remove that package."
-            ) from error
-        _plugins[key] = manager
-        return manager
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(claim.fetch(), name=claim.name)
+    except Exception as error:
+        raise BackendError(
+            f"The plug-in {claim.name!r} ({claim.source}) cannot be imported: {_describe(error)}. "
+            "Reinstall or remove that package."
+        ) from error
+    return manager
 
 
 def _info(claim: _Claim) -> BackendInfo:
@@ -186,7 +180,9 @@ def _info(claim: _Claim) -> BackendInfo:
     except Exception as error:
         raise BackendError(f"{where} fails in kcore_backend_info: {_describe(error)}.") from error
     if len(answers) != 1 or not isinstance(answers[0], BackendInfo):
-        raise BackendError(f"{where} must return one BackendInfo from kcore_backend_info; it returned {answers!r}.")
+        raise BackendError(
+            f"{where} must return one BackendInfo from kcore_backend_info; it returned {answers!r}."
+        )
     info: BackendInfo = answers[0]
     if info.name != claim.name:
         raise BackendError(
@@ -236,26 +232,27 @@ def register(plugin: Any) -> BackendInfo:
         DuplicateBackendError: the name is taken, by an installed plug-in or an earlier call.
         BackendError: the plug-in gives no valid BackendInfo.
     """
+    name = _name_of(plugin)
+    claim = _Claim(name, PROGRAM_SOURCE, lambda: plugin)
+    info = _info(claim)
     with _lock:
-        answers = _manager_for_unnamed(plugin)
-        claim = _Claim(answers.name, PROGRAM_SOURCE, lambda: plugin)
-        _only([*_claims().get(claim.name, []), claim])
-        _registered[claim.name] = claim
-        return answers
+        _only([*_claims().get(name, []), claim])
+        _registered[name] = claim
+    return info
 
 
-def _manager_for_unnamed(plugin: Any) -> BackendInfo:
-    """Ask a plug-in whose name is not known yet for its BackendInfo."""
+def _name_of(plugin: Any) -> str:
     ask = getattr(plugin, "kcore_backend_info", None)
     if ask is None:
         raise BackendError(
             f"{plugin!r} is no backend plug-in: it has no function kcore_backend_info. See kcore.hookspecs."
         )
-    name = getattr(ask(), "name", None)
-    if not isinstance(name, str):
-        raise BackendError(f"kcore_backend_info of {plugin!r} must return a BackendInfo.")
-    _plugins.pop(f"{name} from {PROGRAM_SOURCE}", None)
-    return _info(_Claim(name, PROGRAM_SOURCE, lambda: plugin))
+    info = ask()
+    if not isinstance(info, BackendInfo):
+        raise BackendError(
+            f"kcore_backend_info of {plugin!r} must return a BackendInfo; it returned {info!r}."
+        )
+    return info.name
 
 
 def unregister(name: str) -> None:
@@ -268,8 +265,9 @@ def unregister(name: str) -> None:
         if name not in _registered:
             raise BackendNotFoundError(f"No backend {name!r} was registered by the program.")
         del _registered[name]
-        _plugins.pop(f"{name} from {PROGRAM_SOURCE}", None)
-        _loaded.pop(name, None)
+        gone = _loaded.get(name)
+        for known in [known for known, backend in _loaded.items() if backend is gone]:
+            del _loaded[known]  # aliases too
 
 
 # --- loading -----------------------------------------------------------------------------------------------
@@ -294,9 +292,15 @@ def _find(name: str, asked_by: str | None) -> _Claim:
     if name in claims:
         return _only(claims[name])
     # Only now, so that loading by the proper name imports no other plug-in.
-    for listed in map(_listed, claims.values()):
-        if listed.info is not None and name in listed.info.aliases:
-            return _only(claims[listed.name])
+    listed = [_listed(same_name) for same_name in claims.values()]
+    owners = [claims[one.name][0] for one in listed if one.info is not None and name in one.info.aliases]
+    if len(owners) > 1:
+        names = " and ".join(f"{owner.name!r} ({owner.source})" for owner in owners)
+        raise DuplicateBackendError(
+            f"The backend alias {name!r} is claimed by {names}. Use one of these names."
+        )
+    if owners:
+        return owners[0]
     raise _not_found(name, claims, asked_by)
 
 
@@ -322,12 +326,17 @@ def _check_api(claim: _Claim, info: BackendInfo) -> None:
     )
 
 
-def _missing_framework(claim: _Claim, info: BackendInfo, error: ImportError) -> MissingFrameworkError:
+def _missing_framework(claim: _Claim, info: BackendInfo, error: Exception) -> MissingFrameworkError:
+    where = f"The backend {claim.name!r} ({claim.source}) cannot be loaded"
     found = info.installed_framework()
-    state = f"{found[0]} {found[1]} is installed but fails" if found else f"{info.framework} is not installed"
+    if found is None:
+        return MissingFrameworkError(
+            f"{where}: its framework {info.framework} is not installed ({error}). "
+            f'Install it with: pip install "{info.requires}"'
+        )
     return MissingFrameworkError(
-        f"The backend {claim.name!r} ({claim.source}) cannot be loaded: its framework {state}: {error}. "
-        f'Install it with: pip install "{info.requires}"'
+        f"{where}, although {' '.join(found)} is installed: {error}. "
+        f"Reinstall the plug-in or the framework (it needs {info.requires})."
     )
 
 
@@ -351,7 +360,8 @@ def load(name: str, *, asked_by: str | None = None) -> Any:
         claim = _find(name, asked_by)
         if claim.name not in _loaded:
             _loaded[claim.name] = _load(claim)
-        return _loaded[claim.name]
+        _loaded[name] = _loaded[claim.name]  # an alias is looked up once
+        return _loaded[name]
 
 
 def _load(claim: _Claim) -> Any:
@@ -360,12 +370,14 @@ def _load(claim: _Claim) -> Any:
     where = f"The backend {claim.name!r} ({claim.source})"
     try:
         answers = _manager(claim).hook.kcore_load_backend()
-    except ImportError as error:
-        raise _missing_framework(claim, info, error) from error
     except Exception as error:
+        if isinstance(error, ImportError) or info.installed_framework() is None:
+            raise _missing_framework(claim, info, error) from error
         raise BackendError(f"{where} fails while loading: {_describe(error)}.") from error
     if len(answers) != 1:
-        raise BackendError(f"{where} must return one backend object from kcore_load_backend; got {len(answers)}.")
+        raise BackendError(
+            f"{where} must return one backend object from kcore_load_backend; got {len(answers)}."
+        )
     return answers[0]
 
 
@@ -400,7 +412,9 @@ def extra_kernels(backend_name: str) -> dict[str, Callable[..., Any]]:
         for mapping in manager.hook.kcore_extra_kernels(backend_name=backend_name):
             for op, kernel in mapping.items():
                 if op in kernels:
-                    raise BackendError(f"Two plug-ins bring a kernel {op!r} for the backend {backend_name!r}.")
+                    raise BackendError(
+                        f"Two plug-ins bring a kernel {op!r} for the backend {backend_name!r}."
+                    )
                 kernels[op] = kernel
     return kernels
 
