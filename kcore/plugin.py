@@ -184,7 +184,7 @@ def _info(claim: _Claim) -> BackendInfo:
     info: BackendInfo = answers[0]
     if info.name != claim.name:
         raise BackendError(
-            f"{where} calls itself {info.name!r} in its BackendInfo. Entry point and BackendInfo.name must agree."
+            f"{where} calls itself {info.name!r} in its BackendInfo. Entry point and info must agree."
         )
     return info
 
