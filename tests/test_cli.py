@@ -250,6 +250,13 @@ def test_the_nested_name_works_with_the_package_installed(script, fake):
     assert done.stdout == "9.9\n", done.stderr
 
 
+def test_the_nested_name_is_an_attribute_before_anybody_imports_it(script, fake):
+    code = "import tensorflow as tf, kcore; assert tf.keras is kcore"
+    for path in ([fake("tensorflow", "keras = 'its own'")], []):
+        done = script(code if path else textwrap.dedent(HIDE) + code, path=path)
+        assert done.returncode == 0, done.stderr
+
+
 # In a script's first lines: what is installed here, hidden.
 HIDE = """
     import importlib.machinery

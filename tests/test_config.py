@@ -274,7 +274,9 @@ def test_setters_hold_for_the_process_and_leave_the_file(keras_home):
     assert config.floatx() == "float32"
 
 
-def test_changing_a_setting_does_not_change_the_defaults():
+@pytest.mark.parametrize("content", [{}, {"floatx": "float16"}])
+def test_changing_a_setting_does_not_change_the_defaults(content, write):
+    write(content)
     config.set_floatx("float64")
     assert config.DEFAULTS["floatx"] == "float32"
 

@@ -49,7 +49,7 @@ def docstrings(tree):
 
 
 def texts(node):
-    """Every identifier of a syntax node (ast keeps them in plain string fields), and its text if a constant."""
+    """Every identifier of a syntax node (plain string fields in `ast`), or its text if a constant."""
     for _, value in ast.iter_fields(node):
         for item in value if isinstance(value, list) else [value]:
             if isinstance(item, str):
