@@ -22,7 +22,7 @@ from kcore import aliases, config, plugin
 from kcore.errors import KcoreError
 from kcore.version import __version__
 
-# --- backends --------------------------------------------------------------------------------------------
+# --- backends -------------------------------------------------------------------------------------
 
 # In front of the one line of a probe's output that counts: frameworks print what they like.
 _PROBE_MARK: Final = "kcore-probe:"
@@ -179,7 +179,7 @@ def _run_backends(options: argparse.Namespace) -> int:
     return 0
 
 
-# --- scripts ---------------------------------------------------------------------------------------------
+# --- scripts --------------------------------------------------------------------------------------
 
 
 def run_script(path: str, arguments: Sequence[str]) -> int:
@@ -205,7 +205,7 @@ def run_module(name: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-# --- dispatch ----------------------------------------------------------------------------------------------
+# --- dispatch -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class BackendChoice:
     source: str
 
 
-# --- checking values -------------------------------------------------------------------------------
+# --- checking values ------------------------------------------------------------------------------
 
 
 def _one_of(value: object, allowed: tuple[str, ...]) -> str:
@@ -93,7 +93,7 @@ _CHECKS: Final[dict[str, Callable[[object], Any]]] = {
 }
 
 
-# --- the folder and the file -------------------------------------------------------------------------
+# --- the folder and the file ----------------------------------------------------------------------
 
 
 def _wanted_folder() -> Path:
@@ -190,7 +190,7 @@ def _parse(path: Path) -> dict[str, Any]:
     try:
         # utf-8-sig: Windows editors put a byte-order mark in front.
         content = json.loads(path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_no_duplicates)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}  # could not be written (read-only folder): the defaults hold
     except OSError as error:
         raise _problem(path, f"cannot be read ({error.strerror or error}).") from error
@@ -214,7 +214,7 @@ def _parse(path: Path) -> dict[str, Any]:
     return checked
 
 
-# --- the settings of this process ----------------------------------------------------------------------
+# --- the settings of this process -----------------------------------------------------------------
 
 _lock = threading.RLock()
 _settings: dict[str, Any] | None = None
@@ -308,10 +308,10 @@ def normalize_data_format(value: str | None) -> str:
     """
     if value is None:
         return image_data_format()
-    try:
-        return _check_data_format(value.lower() if isinstance(value, str) else value)
-    except ArgumentError as error:
-        raise ArgumentError(f"data_format: {error}") from None
+    folded = value.lower() if isinstance(value, str) else value
+    if folded in DATA_FORMATS:
+        return folded
+    raise ArgumentError(f"data_format: expected one of {', '.join(map(repr, DATA_FORMATS))}, got {value!r}.")
 
 
 def cast_to_floatx(x: npt.ArrayLike) -> npt.NDArray[Any]:

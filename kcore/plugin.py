@@ -112,7 +112,7 @@ _registered: dict[str, _Claim] = {}
 _loaded: dict[str, Any] = {}
 
 
-# --- finding -------------------------------------------------------------------------------------------
+# --- finding --------------------------------------------------------------------------------------
 
 
 def _entry_points(group: str) -> Iterable[importlib.metadata.EntryPoint]:
@@ -150,7 +150,7 @@ def _only(claims: list[_Claim]) -> _Claim:
 
 
 def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"  # one line, whatever the plug-in wrote
 
 
 def _manager(claim: _Claim) -> pluggy.PluginManager:
@@ -180,13 +180,11 @@ def _info(claim: _Claim) -> BackendInfo:
     except Exception as error:
         raise BackendError(f"{where} fails in kcore_backend_info: {_describe(error)}.") from error
     if len(answers) != 1 or not isinstance(answers[0], BackendInfo):
-        raise BackendError(
-            f"{where} must return one BackendInfo from kcore_backend_info; it returned {answers!r}."
-        )
+        raise BackendError(f"{where} must return one BackendInfo from kcore_backend_info; got {answers!r}.")
     info: BackendInfo = answers[0]
     if info.name != claim.name:
         raise BackendError(
-            f"{where} calls itself {info.name!r} in its BackendInfo. The entry point and BackendInfo.name must agree."
+            f"{where} calls itself {info.name!r} in its BackendInfo. Entry point and info must agree."
         )
     return info
 
@@ -216,7 +214,7 @@ def discover() -> dict[str, BackendInfo]:
     return {listed.name: listed.info for listed in catalogue() if listed.info is not None}
 
 
-# --- registering ------------------------------------------------------------------------------------------
+# --- registering ----------------------------------------------------------------------------------
 
 
 def register(plugin: Any) -> BackendInfo:
@@ -270,7 +268,7 @@ def unregister(name: str) -> None:
             del _loaded[known]  # aliases too
 
 
-# --- loading -----------------------------------------------------------------------------------------------
+# --- loading --------------------------------------------------------------------------------------
 
 
 def _not_found(name: str, claims: Mapping[str, Any], asked_by: str | None) -> BackendNotFoundError:
@@ -375,9 +373,7 @@ def _load(claim: _Claim) -> Any:
             raise _missing_framework(claim, info, error) from error
         raise BackendError(f"{where} fails while loading: {_describe(error)}.") from error
     if len(answers) != 1:
-        raise BackendError(
-            f"{where} must return one backend object from kcore_load_backend; got {len(answers)}."
-        )
+        raise BackendError(f"{where} must return one backend from kcore_load_backend; got {len(answers)}.")
     return answers[0]
 
 
@@ -387,7 +383,7 @@ def load_default() -> Any:
     return load(choice.name, asked_by=choice.source)
 
 
-# --- extensions ------------------------------------------------------------------------------------------------
+# --- extensions -----------------------------------------------------------------------------------
 
 
 def _everybody() -> Iterable[pluggy.PluginManager]:
