@@ -41,7 +41,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
             _write_optimizer(file, model.optimizer)
 
 
-def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Any:  # noqa: A002
+def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Any:
     """Load a model saved by `save_model`, Keras 2 or tf.keras.
 
     Args:
