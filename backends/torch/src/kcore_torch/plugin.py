@@ -33,6 +33,6 @@ def kcore_backend_info() -> BackendInfo:
 @hookimpl
 def kcore_load_backend() -> Any:
     """Import PyTorch and return the backend."""
-    from kcore_torch.backend import TorchBackend  # noqa: PLC0415 - imports the framework
+    from kcore_torch.backend import TorchBackend
 
     return TorchBackend()
