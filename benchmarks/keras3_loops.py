@@ -28,7 +28,7 @@ class JaxStep:
     def __call__(self, x: Any, y: Any) -> Any:
         """One training step; the loss (running mean) stays on the device."""
         if self.state is None:
-            self.state = self.model._get_jax_state(  # noqa: SLF001
+            self.state = self.model._get_jax_state(
                 **dict.fromkeys(STATE, True), purge_model_variables=False
             )
         logs, self.state = self.model.train_function(self.state, iter([(x, y, None)]))
@@ -38,8 +38,8 @@ class JaxStep:
         """Give the state back to the model's variables."""
         if self.state is None:
             return
-        self.model._jax_state = dict(zip(STATE, self.state, strict=True))  # noqa: SLF001
-        self.model._jax_state_synced = False  # noqa: SLF001
+        self.model._jax_state = dict(zip(STATE, self.state, strict=True))
+        self.model._jax_state_synced = False
         self.model.jax_state_sync()
         self.state = None
 

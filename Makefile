@@ -1,0 +1,43 @@
+# Every target sets up what it needs: on a fresh machine `make demo` and `make test` are the only commands.
+
+SHELL := bash
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+STAMP := $(VENV)/.kcore-installed
+PROJECTS := . backends/torch backends/jax backends/tf conformance
+TESTS := $(wildcard kcore tests backends/*/tests conformance/tests)
+
+.PHONY: venv demo test lint bench clean
+
+venv: $(STAMP)
+
+# torch by itself and by exact version first: left to a resolver, its other builds bring gigabytes of CUDA.
+# The editable installs come last and take no dependencies, so that nothing above is exchanged.
+$(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PROJECTS))
+	@echo "Setting up $(VENV) (several minutes the first time) ..."
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip setuptools wheel
+	$(PIP) torch==2.13.0
+	$(PIP) tensorflow-cpu jax jaxlib
+	$(PIP) numpy h5py pluggy pyyaml pytest pytest-xdist hypothesis ruff mypy scikit-learn
+	for project in $(PROJECTS); do $(PIP) --no-deps --no-build-isolation --editable ./$$project || exit 1; done
+	touch $@
+
+demo: $(STAMP)
+	$(PY) examples/demo.py
+
+# ARGS="-k name" narrows a run. pytest's summary stays the last line.
+test: $(STAMP)
+	@$(PY) -m pytest -q -n 2 $(TESTS) $(ARGS)
+
+lint: $(STAMP)
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+bench: $(STAMP)
+	$(PY) benchmarks/run.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The TensorFlow backend of kcore: a plug-in, found through its entry point; see `kcore_tf.plugin`."""

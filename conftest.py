@@ -1,0 +1,32 @@
+"""What every test of every package shares: its own `keras.json`, and hypothesis settings."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from kcore import config
+
+# A time limit per example would fail at random on a loaded machine.
+settings.register_profile("kcore", deadline=None)
+settings.load_profile("kcore")
+
+
+def pytest_configure() -> None:
+    """Keep everything that runs outside a test (imports, collection) away from the user's own `~/.keras`."""
+    os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="kcore-tests-")
+
+
+@pytest.fixture(autouse=True)
+def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A `KERAS_HOME` of this test's own (not created yet), and settings read afresh before and after."""
+    home = tmp_path / "keras_home"
+    monkeypatch.setenv("KERAS_HOME", str(home))
+    config.reload()
+    yield home
+    config.reload()

@@ -1,0 +1,53 @@
+"""Which backend computes now: the configured one, or that of the innermost `backend_scope`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kcore import config, plugin
+from kcore.backend.protocol import Backend
+
+_default: Backend | None = None
+_stack: list[Backend] = []
+_loaded: dict[str, Backend] = {}
+
+
+def load(name: str) -> Backend:
+    """The backend of that name, loaded once per process."""
+    if name not in _loaded:
+        _loaded[name] = plugin.load(name)
+    return _loaded[name]
+
+
+def backend() -> Backend:
+    """The backend that computes now; the first call loads it."""
+    global _default
+    if _stack:
+        return _stack[-1]
+    if _default is None:
+        _default = load(config.default_backend_name())
+    return _default
+
+
+def backend_name() -> str:
+    """Name of the backend that would compute now, without loading it."""
+    if _stack:
+        return _stack[-1].name
+    return _default.name if _default is not None else config.default_backend_name()
+
+
+def set_backend(name: str) -> None:
+    """Make `name` the process's default backend."""
+    global _default
+    _default = load(name)
+
+
+@contextmanager
+def backend_scope(name: str) -> Iterator[Backend]:
+    """Compute on another backend inside the with-block."""
+    _stack.append(load(name))
+    try:
+        yield _stack[-1]
+    finally:
+        _stack.pop()

@@ -1,0 +1,111 @@
+"""The contract between the core and a backend: what a backend package implements, about a dozen members.
+
+The core calls nothing else of a backend. `docs/architecture.md` walks one `fit` call through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from kcore.graph.ir import TensorSpec
+
+#: Bumped when this contract changes; checked when a backend is loaded.
+BACKEND_API = 1
+
+StateStyle = Literal["value", "ref"]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do, said once by the backend and asked by the core instead of its name.
+
+    Attributes:
+        autodiff: it has `value_and_grad`; otherwise the core expands gradients by its own VJP rules.
+        dtypes: dtypes that it computes in; others are refused with an error that says so.
+        sparse: it has native sparse tensors.
+        compiles: `finalize` traces per concrete shape (first calls are slow).
+        devices: kinds of devices it may use.
+    """
+
+    autodiff: bool = True
+    dtypes: frozenset[str] = frozenset({"bool", "uint8", "int32", "int64", "float16", "float32", "float64"})
+    sparse: bool = False
+    compiles: bool = False
+    devices: tuple[str, ...] = ("cpu",)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A loaded backend."""
+
+    name: str
+    capabilities: Capabilities
+    #: "value": executables are `f(state, ...) -> state'`; "ref": they update storage in place.
+    state_style: StateStyle
+    #: Native functions by op name: `kernel(*arguments in declared order)`. Random ops get a folded key first and
+    #: no seed. A kernel of a composite may have an attribute `supports(**arguments_with_specs) -> bool`.
+    kernels: Mapping[str, Callable[..., Any]]
+    #: "ref" style only: `inplace[op](*arguments)` overwrites the list parameters named in the op's `aliases`.
+    inplace: Mapping[str, Callable[..., Any]]
+
+    def is_native(self, value: Any) -> bool:
+        """Whether the value is a tensor of this framework."""
+
+    def asarray(self, value: Any, dtype: str | None = None) -> Any:
+        """A native tensor on the current device from NumPy, numbers, nests of them, or native tensors."""
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """A NumPy array that shares no memory with state."""
+
+    def spec_of(self, value: Any) -> TensorSpec:
+        """Shape and dtype of a native tensor."""
+
+    def new_state(self, value: np.ndarray, dtype: str, name: str) -> Any:
+        """Storage for a variable: a native tensor ("value") or a mutable reference ("ref")."""
+
+    def assign(self, state: Any, value: Any) -> None:
+        """"ref" style: overwrite the storage with a native tensor (used inside executables too)."""
+
+    def read(self, state: Any) -> Any:
+        """The native tensor that the storage holds now ("value" style: the state itself)."""
+
+    def value_and_grad(self, fn: Callable[..., Any], wrt: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """`fn(*wrt) -> (scalar loss, aux tuple)`. Returns (aux, gradients); zeros where the loss does not depend.
+
+        Calls nest (second order): gradients must themselves be differentiable inside an outer call.
+        """
+
+    def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
+        """Make an emitted function ready to be called many times.
+
+        "value": `fn(state, params, inputs, key) -> (outputs, new_state)` becomes a callable with the same arguments
+        (`state` may be donated; `params` are only read). "ref": `fn(state, params, inputs, key) -> outputs` becomes
+        `call(inputs, key)` bound to the given references.
+        """
+
+    def step_key(self, step: int) -> Any:
+        """A native key for call number `step` of an executable that draws random numbers."""
+
+    def fold_key(self, key: Any, data: Any) -> Any:
+        """A key derived from `key` and an integer (Python, or a native scalar such as a loop counter)."""
+
+    def devices(self) -> list[str]:
+        """Names like "/cpu:0", "/gpu:0"."""
+
+    def device_scope(self, name: str) -> AbstractContextManager[Any]:
+        """New tensors and state are placed on the device inside the with-block."""
+
+    def synchronize(self, value: Any = None) -> None:
+        """Wait until pending work is done."""
+
+    def infer_native(self, fn: Callable[..., Any], specs: Sequence[TensorSpec]) -> Any:
+        """Specs of what a native function returns for tensors of these specs (None dimensions allowed)."""
+
+    def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
+        """Set CPU threads and GPU-memory growth; a setting that cannot be honoured raises BackendError."""

@@ -1,0 +1,218 @@
+"""K.function: a graph's inputs, outputs and updates as something to call, compiled once per backend and phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from kcore import variables as variables_module
+from kcore.backend import active
+from kcore.errors import DataError, GraphError, ShapeError
+from kcore.graph import ir, phase
+from kcore.graph.emit import Emitter
+from kcore.graph.ir import Symbolic, SymbolicTensor
+from kcore.graph.passes import Rewriter
+from kcore.graph.updates import as_pairs, carried
+from kcore.ops import dtypes
+from kcore.ops.spec import as_symbolic
+from kcore.variables import Variable
+
+
+class Function:
+    """Computes `outputs` from `inputs`, then applies `updates`; all updates see the values before the call.
+
+    Args:
+        inputs: placeholders, other symbolic tensors (fed in place of their computation), and `K.learning_phase()`.
+        outputs: tensors or variables; a single one is allowed, the call returns a list in any case.
+        updates: `K.update(...)` results and `(variable, new value)` pairs.
+        name: of the emitted function.
+
+    Calling it takes a list of values in the order of `inputs` and returns NumPy arrays.
+    """
+
+    def __init__(self, inputs: Sequence[Any], outputs: Any, updates: Sequence[Any] | None = None,
+                 name: str = "function") -> None:  # fmt: skip
+        if not isinstance(inputs, (list, tuple)):
+            raise GraphError(f"K.function expects `inputs` as a list of tensors, got {inputs!r}.")
+        self.inputs = list(inputs)
+        self.single = not isinstance(outputs, (list, tuple))
+        self.outputs = [as_symbolic(x) for x in ([outputs] if self.single else outputs)]
+        self.name = name
+        self._phase_at = next((i for i, x in enumerate(self.inputs) if phase.is_phase(x)), None)
+        self._feeds = [x for x in self.inputs if not phase.is_phase(x) and isinstance(x, Symbolic)]
+        self._skip = [i for i, x in enumerate(self.inputs) if not isinstance(x, Symbolic)]  # a fixed phase: an int
+        own = as_pairs(updates or [])
+        reached = carried([*self.outputs, *(value for _, value in own)])
+        self.updates = _merge([*reached, *own])
+        self.steps = 0
+        self._executables: dict[tuple[str, int], Executable] = {}
+
+    def __call__(self, inputs: Sequence[Any] = ()) -> list[Any]:
+        """Run on NumPy or native values; returns NumPy arrays."""
+        backend = active.backend()
+        training, values = self._split(inputs)
+        results = self.run_native(values, training, backend)
+        return [backend.to_numpy(x) for x in results]
+
+    def _split(self, inputs: Sequence[Any]) -> tuple[int, list[Any]]:
+        if not isinstance(inputs, (list, tuple)):
+            raise DataError(f"A K.function is called with a list of values, one per input; got {type(inputs).__name__}.")
+        if len(inputs) != len(self.inputs):
+            raise DataError(f"{self.name} takes {len(self.inputs)} values, one per input; got {len(inputs)}.")
+        training = 0
+        values = []
+        for i, value in enumerate(inputs):
+            if i == self._phase_at:
+                training = int(value)
+            elif i not in self._skip:
+                values.append(value)
+        return training, values
+
+    def run_native(self, values: Sequence[Any], training: int, backend: Any = None) -> Sequence[Any]:
+        """Run on values for the placeholders alone (no phase); returns native tensors, which may still be computing."""
+        backend = backend if backend is not None else active.backend()
+        executable = self._executables.get((backend.name, training))
+        if executable is None or executable.backend is not backend:
+            executable = self._executables[backend.name, training] = Executable(self, backend, training)
+        natives = [convert(backend, tensor, value) for tensor, value in zip(self._feeds, values)]
+        self.steps += 1
+        return executable(natives, self.steps)
+
+    def source(self, training: int = 0) -> str:
+        """The emitted source for the active backend (building it if need be)."""
+        backend = active.backend()
+        executable = self._executables.get((backend.name, training))
+        if executable is None:
+            executable = self._executables[backend.name, training] = Executable(self, backend, training)
+        return str(executable.function.source)
+
+    @property
+    def feeds(self) -> list[Symbolic]:
+        """The inputs without the learning phase."""
+        return list(self._feeds)
+
+
+class Executable:
+    """One lowering of a function, for one backend and phase, bound to its variables' storage."""
+
+    def __init__(self, owner: Function, backend: Any, training: int) -> None:
+        self.backend = backend
+        rewriter = Rewriter(backend, training, owner.feeds)
+        values = rewriter.rewrite([*owner.outputs, *(value for _, value in owner.updates)])
+        outputs, new = values[: len(owner.outputs)], values[len(owner.outputs) :]
+        # The compiled code embeds no copy of the phase: it was decided here.
+        emitter = Emitter(backend, rewriter.host, _identifier(owner.name))
+        self.function = emitter.function(
+            owner.feeds, outputs, [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]
+        )
+        self.state, self.params, self.uses_key = emitter.state, emitter.params, emitter.uses_key
+        self._by_value = backend.state_style == "value"
+        self._epoch = -1
+        self._compiled: Any = None
+        if self._by_value:
+            self._compiled = backend.finalize(self.function, name=owner.name, state=(), params=())
+
+    def __call__(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
+        backend = self.backend
+        key = backend.step_key(step) if self.uses_key else None
+        if self._by_value:
+            state = tuple([v.state(backend) for v in self.state])
+            params = tuple([v.state(backend) for v in self.params])
+            outputs, new = self._compiled(state, params, tuple(inputs), key)
+            for variable, value in zip(self.state, new):
+                variable.set_state(value)
+            return outputs  # type: ignore[no-any-return]
+        if self._epoch != variables_module.storage_epoch:
+            self._bind()
+        return self._compiled(tuple(inputs), key)  # type: ignore[no-any-return]
+
+    def _bind(self) -> None:
+        backend = self.backend
+        state = [v.state(backend) for v in self.state]
+        params = [v.state(backend) for v in self.params]
+        refs = [id(x) for x in (*state, *params)]
+        if self._compiled is None or refs != self._bound:
+            self._compiled = backend.finalize(self.function, name=self.function.__name__, state=state, params=params)
+            self._bound = refs
+            self._refs = (state, params)  # keeps ids from being reused
+        self._epoch = variables_module.storage_epoch
+
+
+def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
+    """A fed value as a native tensor of the placeholder's dtype; its shape must fit."""
+    if not backend.is_native(value):
+        if not isinstance(value, np.ndarray):
+            value = np.asarray(value)
+        if value.dtype == object or value.dtype.kind in "USM":
+            raise DataError(f"Cannot feed {tensor.name!r} with data of dtype {value.dtype}; expected {tensor.dtype}.")
+        _check_shape(tensor, value.shape)
+        return backend.asarray(value, tensor.dtype)
+    _check_shape(tensor, backend.spec_of(value).shape)
+    return backend.asarray(value, tensor.dtype)
+
+
+def _check_shape(tensor: Symbolic, shape: Sequence[int | None]) -> None:
+    expected = tensor.spec.shape
+    if len(expected) != len(shape):
+        raise ShapeError(f"Cannot feed a value of shape {tuple(shape)} for {tensor.name!r}, which has shape {expected}.")
+    for a, b in zip(expected, shape):
+        if a is not None and a != b:
+            raise ShapeError(
+                f"Cannot feed a value of shape {tuple(shape)} for {tensor.name!r}, which has shape {expected}."
+            )
+
+
+def _merge(pairs: Sequence[tuple[Variable, Symbolic]]) -> list[tuple[Variable, Symbolic]]:
+    """One update per variable. Several (a layer called twice) are composed: the later reads what the earlier wrote."""
+    merged: dict[int, tuple[Variable, Symbolic]] = {}
+    for variable, value in pairs:
+        earlier = merged.get(id(variable))
+        if earlier is not None and earlier[1] is not value:
+            value = substitute(value, variable, earlier[1])
+        merged[id(variable)] = (variable, value)
+    return list(merged.values())
+
+
+def substitute(value: Symbolic, old: Symbolic, new: Symbolic) -> Symbolic:
+    """The value computed with `new` in place of `old`."""
+    replaced: dict[int, Symbolic] = {id(old): new}
+    for node in ir.topological([value]):
+        if not any(id(x) in replaced for x in node.inputs):
+            continue
+        arguments = {
+            k: ir.map_values(lambda x: replaced.get(id(x), x), a) if not isinstance(a, ir.Subgraph) else a
+            for k, a in node.arguments.items()
+        }
+        with ir.entering(node.frame):
+            clone = ir.Node(node.op, arguments, [out.spec for out in node.outputs], name=node.name)
+        replaced.update({id(a): b for a, b in zip(node.outputs, clone.outputs, strict=True)})
+    return replaced.get(id(value), value)
+
+
+def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
+    """NumPy values of tensors that need no feed (K.eval); the backend's own tensors and arrays pass through."""
+    symbolic = [x for x in values if isinstance(x, SymbolicTensor)]
+    computed = iter(Function([], symbolic, name="eval")([])) if symbolic else iter(())
+    results = []
+    for x in values:
+        if isinstance(x, SymbolicTensor):
+            results.append(next(computed))
+        elif isinstance(x, Variable):
+            results.append(x.numpy())
+        elif isinstance(x, (np.ndarray, np.generic, int, float, list, tuple)):
+            results.append(np.asarray(x))
+        else:
+            results.append(active.backend().to_numpy(x))
+    return results
+
+
+def _identifier(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name) or "function"
+
+
+def placeholder(shape: Sequence[int | None], dtype: str, name: str | None = None) -> SymbolicTensor:
+    """A value to be fed."""
+    with ir.entering(None):
+        return SymbolicTensor(ir.TensorSpec(tuple(shape), dtypes.name_of(dtype)), name=name)

@@ -1,0 +1,89 @@
+"""Updates of variables: `assign` nodes that carry one, and reads after them.
+
+All updates of one function are simultaneous: new values are computed from the values before the run. An `assign`
+node reached from a function's outputs takes effect in it, so `K.eval(K.update(v, x))` and
+`K.eval(metric(y_true, y_pred))` do what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from kcore.errors import GraphError, ShapeError
+from kcore.graph import ir
+from kcore.graph.ir import Node, Symbolic, SymbolicTensor
+from kcore.variables import Variable
+
+
+def update(x: Variable, new_x: Any) -> SymbolicTensor:
+    """A value that, when computed, also becomes the variable's."""
+    from kcore.ops.spec import REGISTRY, as_symbolic
+
+    if not isinstance(x, Variable):
+        raise GraphError(f"K.update expects a variable, got {x!r}.")
+    value = as_symbolic(new_x, x.dtype)
+    if len(value.shape) != len(x.shape) or any(
+        a is not None and b is not None and a != b for a, b in zip(value.shape, x.shape, strict=True)
+    ):
+        raise ShapeError(f"Cannot update {x.name!r} of shape {x.shape} with a value of shape {value.shape}.")
+    node = Node(REGISTRY["assign"], {"variable": x, "value": value}, [x.spec], name=x.name.rsplit(":", 1)[0] + "/assign")
+    return node.outputs[0]
+
+
+def as_pairs(updates: Iterable[Any]) -> list[tuple[Variable, Symbolic]]:
+    """Updates given as `(variable, value)` pairs or as results of `update`, as pairs."""
+    from kcore.ops.spec import as_symbolic
+
+    pairs: list[tuple[Variable, Symbolic]] = []
+    for item in _flat(updates):
+        if isinstance(item, tuple):
+            variable, value = item
+            pairs.append((variable, as_symbolic(value, variable.dtype)))
+        elif isinstance(item, SymbolicTensor) and item.node is not None and item.node.op.name == "assign":
+            pairs.append((item.node.arguments["variable"], item.node.arguments["value"]))
+        elif isinstance(item, SymbolicTensor):
+            pairs.extend(carried([item]))
+        elif item is not None:
+            raise GraphError(f"An update is K.update(...) or a pair (variable, new value); got {item!r}.")
+    return pairs
+
+
+def _flat(updates: Iterable[Any]) -> Iterator[Any]:
+    for item in updates:
+        if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], Variable):
+            yield item
+        elif isinstance(item, (list, tuple)):
+            yield from _flat(item)
+        else:
+            yield item
+
+
+def carried(roots: Iterable[Symbolic]) -> list[tuple[Variable, Symbolic]]:
+    """The updates of all assign nodes that the values depend on, in the order they were made."""
+    nodes = [n for n in ir.topological(roots) if n.op.name == "assign"]
+    nodes.sort(key=lambda n: n.serial)
+    return [(n.arguments["variable"], n.arguments["value"]) for n in nodes]
+
+
+@contextmanager
+def reading_after(updates: Iterable[Any]) -> Iterator[None]:
+    """Inside, reading an updated variable means its new value: `result()` of a metric after `update_state`."""
+    from kcore.ops.spec import REGISTRY  # noqa: F401 - the op table must be complete before nodes are made
+
+    changed: list[tuple[Variable, Symbolic | None]] = []
+    try:
+        for item in _flat(updates):
+            nodes = [item] if isinstance(item, SymbolicTensor) else []
+            if isinstance(item, tuple):
+                nodes = [update(*item)]
+            for tensor in nodes:
+                for node in [n for n in ir.topological([tensor]) if n.op.name == "assign"]:
+                    variable = node.arguments["variable"]
+                    changed.append((variable, variable.pending))
+                    variable.pending = node.outputs[0]
+        yield
+    finally:
+        for variable, before in reversed(changed):
+            variable.pending = before

@@ -1,0 +1,20 @@
+"""Declarations of all ops, one family a file. Importing this room completes the table `REGISTRY`.
+
+Each entry holds signature, docstring, shape-and-dtype rule, NumPy reference, gradient rule and input domain. Nothing
+here imports a framework; graph nodes are built through kcore.graph.ir.
+"""
+
+from kcore.ops import (  # noqa: F401 - declared by being imported
+    control,
+    creation,
+    elementwise,
+    indexing,
+    linalg,
+    operators,
+    reduction,
+    shaping,
+    structural,
+)
+from kcore.ops.spec import REGISTRY, Op
+
+__all__ = ["REGISTRY", "Op"]

@@ -1,0 +1,35 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kcore.errors import ShapeError
+from kcore.graph.ir import TensorSpec
+from kcore.ops import rules
+from kcore.ops.elementwise import unbroadcast
+from kcore.ops.shaping import transpose
+from kcore.ops.spec import Tensor, primitive
+
+
+def _matmul_spec(x: TensorSpec, y: TensorSpec) -> TensorSpec:
+    if x.rank < 2 or y.rank < 2:
+        raise ShapeError(f"matmul expects tensors of rank 2 or more, got shapes {x.shape} and {y.shape}.")
+    inner, other = x.shape[-1], y.shape[-2]
+    if inner is not None and other is not None and inner != other:
+        raise ShapeError(f"matmul of shapes {x.shape} and {y.shape}: {inner} columns meet {other} rows.")
+    return TensorSpec((*rules.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1]), x.dtype)
+
+
+def swap_last(x: Any) -> Any:
+    """The last two axes exchanged."""
+    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+@primitive(infer=_matmul_spec, vjp=lambda g, out, x, y: (
+    unbroadcast(matmul(g, swap_last(y)), x), unbroadcast(matmul(swap_last(x), g), y)))  # fmt: skip
+def matmul(x: Tensor, y: Tensor) -> Any:
+    """Matrix product over the last two axes; leading axes broadcast."""
+    return np.matmul(x, y)
