@@ -9,6 +9,7 @@ from kcore.ops import (  # noqa: F401 - declared by being imported
     control,
     conv,
     creation,
+    creation_like,
     crossentropy,
     elementwise,
     indexing,
