@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from kcore.hookspecs import hookimpl
@@ -12,20 +12,24 @@ from kcore.plugin import BackendInfo
 @hookimpl
 def kcore_backend_info() -> BackendInfo:
     """Describe the backend."""
+    try:
+        own = version("kcore-jax")
+    except PackageNotFoundError:  # used from a source tree
+        own = "0"
     return BackendInfo(
         name="jax",
-        version=version("kcore-jax"),
+        version=own,
         framework="jax",
         requires="jax>=0.4.35",
         api=1,
-        description="JAX",
-        alternatives=(),
+        description="JAX: executables are jitted, state is donated",
+        capabilities={"state": "value", "autodiff": "native", "compiles": True},
     )
 
 
 @hookimpl
 def kcore_load_backend() -> Any:
     """Import JAX and return the backend."""
-    from kcore_jax.backend import Backend  # noqa: PLC0415 - imports the framework
+    from kcore_jax.backend import JaxBackend  # noqa: PLC0415 - imports the framework
 
-    return Backend()
+    return JaxBackend()
