@@ -9,16 +9,19 @@ from kcore.hookspecs import hookimpl
 from kcore.plugin import BackendInfo
 
 
+def _version() -> str:
+    try:
+        return version("kcore-jax")
+    except PackageNotFoundError:  # run from a source tree
+        return "0+source"
+
+
 @hookimpl
 def kcore_backend_info() -> BackendInfo:
     """Describe the backend."""
-    try:
-        own = version("kcore-jax")
-    except PackageNotFoundError:  # used from a source tree
-        own = "0"
     return BackendInfo(
         name="jax",
-        version=own,
+        version=_version(),
         framework="jax",
         requires="jax>=0.4.35",
         api=1,
@@ -30,6 +33,6 @@ def kcore_backend_info() -> BackendInfo:
 @hookimpl
 def kcore_load_backend() -> Any:
     """Import JAX and return the backend."""
-    from kcore_jax.backend import JaxBackend  # noqa: PLC0415 - imports the framework
+    from kcore_jax.backend import JaxBackend
 
     return JaxBackend()
