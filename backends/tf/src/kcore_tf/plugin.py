@@ -26,6 +26,6 @@ def kcore_backend_info() -> BackendInfo:
 @hookimpl
 def kcore_load_backend() -> Any:
     """Import TensorFlow and return the backend."""
-    from kcore_tf.backend import Backend  # noqa: PLC0415 - imports the framework
+    from kcore_tf.backend import Backend
 
     return Backend()
