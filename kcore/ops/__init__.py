@@ -9,6 +9,7 @@ from kcore.ops import (  # noqa: F401 - declared by being imported
     creation,
     creation_like,
     elementwise,
+    image,
     indexing,
     linalg,
     operators,
