@@ -32,15 +32,11 @@ class ImportTime:
 def import_once(module: str, env: dict[str, str]) -> float:
     """Seconds that a fresh process takes to import a module and end."""
     start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-c", f"import {module}"], check=True, capture_output=True, cwd=ROOT, env=env
-    )
+    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True, cwd=ROOT, env=env)
     return time.perf_counter() - start
 
 
-def import_times(
-    repeats: int, backend: str, threads: int, modules: Sequence[str] = MODULES
-) -> list[ImportTime]:
+def import_times(repeats: int, backend: str, threads: int, modules: Sequence[str] = MODULES) -> list[ImportTime]:
     """Interleaved import times, after one untimed import of each (byte code, file cache)."""
     entries = [ImportTime(module) for module in modules]
     with tempfile.TemporaryDirectory(prefix="kcore-bench-") as home:
@@ -51,9 +47,7 @@ def import_times(
             except subprocess.CalledProcessError as error:
                 last = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
                 missing = f"No module named '{entry.module}'"
-                entry.error = (
-                    "not installed" if any(missing in line for line in last) else "".join(last)[:200]
-                )
+                entry.error = "not installed" if any(missing in line for line in last) else "".join(last)[:200]
         for _ in range(repeats):
             for entry in entries:
                 if not entry.error:

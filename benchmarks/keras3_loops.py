@@ -28,9 +28,7 @@ class JaxStep:
     def __call__(self, x: Any, y: Any) -> Any:
         """One training step; the loss (running mean) stays on the device."""
         if self.state is None:
-            self.state = self.model._get_jax_state(
-                **dict.fromkeys(STATE, True), purge_model_variables=False
-            )
+            self.state = self.model._get_jax_state(**dict.fromkeys(STATE, True), purge_model_variables=False)
         logs, self.state = self.model.train_function(self.state, iter([(x, y, None)]))
         return logs["loss"]
 

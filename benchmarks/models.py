@@ -8,6 +8,7 @@ module is handed in by the caller, never imported.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
@@ -101,9 +102,7 @@ WORKLOADS: dict[str, Workload] = {
     for workload in (
         Workload("mlp", "MLP 784-512-512-10", 128, (784,), "float32", None, 10, CATEGORICAL, 669_706, 100),
         Workload("tiny_mlp", "tiny MLP 20-32-1", 32, (20,), "float32", None, 1, BINARY, 705, 500),
-        Workload(
-            "convnet", "MNIST convnet", 128, (28, 28, 1), "float32", None, 10, CATEGORICAL, 1_199_882, 8
-        ),
+        Workload("convnet", "MNIST convnet", 128, (28, 28, 1), "float32", None, 10, CATEGORICAL, 1_199_882, 8),
         Workload("lstm", "LSTM text model", 32, (80,), "int32", 20_000, 1, BINARY, 2_691_713, 12),
     )
 }
@@ -141,6 +140,11 @@ def shuffled_indices(workload: Workload, rng: np.random.Generator) -> Iterator[A
     order = rng.permutation(workload.samples)
     for start in range(0, workload.samples, workload.batch):
         yield order[start : start + workload.batch]
+
+
+def native_tuned() -> bool:
+    """Whether the native loops turn on the faster options that their frameworks leave off (`--native-tuned`)."""
+    return os.environ.get("BENCHMARK_NATIVE_TUNED") == "1"
 
 
 def glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

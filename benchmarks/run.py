@@ -33,7 +33,7 @@ def start_workers(
     missing = {name: "not asked for" for name in CONTENDERS if name not in arguments.contenders}
     versions: dict[str, str] = {}
     for name in arguments.contenders:
-        worker = stack.enter_context(Worker(name, backend, arguments.threads, arguments.native_xla))
+        worker = stack.enter_context(Worker(name, backend, arguments.threads, arguments.native_tuned))
         try:
             versions[name] = worker.hello()["version"]
             workers[name] = worker
@@ -42,9 +42,7 @@ def start_workers(
     return workers, missing, versions
 
 
-def run_backend(
-    backend: str, arguments: argparse.Namespace, settings: Settings
-) -> tuple[list[Row], dict[str, str]]:
+def run_backend(backend: str, arguments: argparse.Namespace, settings: Settings) -> tuple[list[Row], dict[str, str]]:
     """All workloads on one backend, with progress on stderr."""
     rows: list[Row] = []
     with contextlib.ExitStack() as stack:
@@ -69,7 +67,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rounds", type=int, help="number of rounds, instead of the setting's")
     parser.add_argument("--threads", type=int, default=2, help="threads of every contender (default 2)")
-    parser.add_argument("--native-xla", action="store_true", help="XLA for the native TensorFlow loop")
+    parser.add_argument("--native-tuned", action="store_true", help="native loops with fused Adam, XLA")
     parser.add_argument("--no-imports", action="store_true", help="leave out the import times")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything measured as JSON")
     return parser.parse_args(argv)
@@ -96,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("", import_table(times), sep="\n")
     if arguments.json:
         described = {"threads": arguments.threads, "rounds": settings.rounds, "block_s": settings.block_s,
-                     "native_xla": arguments.native_xla, "cpus": os.cpu_count(), "system": platform.system(),
+                     "native_tuned": arguments.native_tuned, "cpus": os.cpu_count(), "system": platform.system(),
                      "machine": platform.machine(), "python": platform.python_version()}  # fmt: skip
         arguments.json.write_text(json.dumps(as_json(rows, times, described, versions), indent=1) + "\n")
     return 0

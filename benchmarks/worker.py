@@ -92,8 +92,7 @@ def open_session(contender: str, backend: str) -> tuple[Session | None, dict[str
         session = Session(contender, backend)
         hello = session.hello()
     except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        reason = "not installed" if missing in (package, backend) else describe(error)
+        reason = "not installed" if error.name in (package, backend) else describe(error)
         return None, {"error": reason}
     except Exception as error:  # noqa: BLE001  a broken installation is a row of the table
         return None, {"error": describe(error)}

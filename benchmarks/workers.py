@@ -22,7 +22,7 @@ class WorkerError(Exception):
     """A contender cannot take part, or failed at an order; the text goes into the table."""
 
 
-def environment(backend: str, threads: int, home: str, native_xla: bool = False) -> dict[str, str]:
+def environment(backend: str, threads: int, home: str, native_tuned: bool = False) -> dict[str, str]:
     """The environment of every worker: one backend, the CPU only, and the same threads for all."""
     count = str(threads)
     return {
@@ -40,14 +40,14 @@ def environment(backend: str, threads: int, home: str, native_xla: bool = False)
         "TF_NUM_INTRAOP_THREADS": count,
         "TF_NUM_INTEROP_THREADS": count,
         "NPROC": count,
-        "BENCHMARK_NATIVE_XLA": "1" if native_xla else "0",
+        "BENCHMARK_NATIVE_TUNED": "1" if native_tuned else "0",
     }
 
 
 class Worker:
     """One contender's process. Use as a context manager."""
 
-    def __init__(self, contender: str, backend: str, threads: int, native_xla: bool = False) -> None:
+    def __init__(self, contender: str, backend: str, threads: int, native_tuned: bool = False) -> None:
         self.contender = contender
         self._home = tempfile.TemporaryDirectory(prefix="kcore-bench-")
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed in __exit__)
@@ -55,7 +55,7 @@ class Worker:
             [sys.executable, "-m", "benchmarks.worker", "--contender", contender, "--backend", backend,
              "--threads", str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, cwd=ROOT,
-            env=environment(backend, threads, self._home.name, native_xla),
+            env=environment(backend, threads, self._home.name, native_tuned),
         )  # fmt: skip
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()

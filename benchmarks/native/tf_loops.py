@@ -1,13 +1,12 @@
 """Native TensorFlow, without Keras: `tf.Variable`, `tf.nn`, `GradientTape` and Adam in one `tf.function`.
 
-XLA is off, TensorFlow's own default. `BENCHMARK_NATIVE_XLA=1` (run.py's `--native-xla`) turns it on: on a CPU
-that makes the LSTM faster and the convnet slower.
+XLA is off, TensorFlow's own default. Tuned (run.py's `--native-tuned`), the loops that gain from XLA on a CPU use it;
+the convnet would take twice as long.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,11 +28,12 @@ from benchmarks.models import (
     Workload,
     batches,
     glorot,
+    native_tuned,
     shuffled_indices,
 )
 from benchmarks.runner import Runner
 
-XLA = True if os.environ.get("BENCHMARK_NATIVE_XLA") == "1" else None
+GAIN_FROM_XLA = ("tiny_mlp", "lstm")
 
 Params = dict[str, tf.Variable]
 Forward = Callable[[Params, tf.Tensor, bool], tf.Tensor]
@@ -166,6 +166,11 @@ class Adam:
         self.powers[1].assign(beta2_power * BETA_2)
 
 
+def xla(workload: Workload) -> bool | None:
+    """Whether to compile with XLA; None leaves it to TensorFlow."""
+    return True if native_tuned() and workload.name in GAIN_FROM_XLA else None
+
+
 def train_step(forward: Forward, workload: Workload, p: Params) -> Any:
     """The compiled step (x, y) -> loss, which updates the variables in place."""
     variables = list(p.values())
@@ -177,7 +182,7 @@ def train_step(forward: Forward, workload: Workload, p: Params) -> Any:
         tf.TensorSpec(label_shape, label),
     ]
 
-    @tf.function(input_signature=signature, jit_compile=XLA)
+    @tf.function(input_signature=signature, jit_compile=xla(workload))
     def train(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             loss = loss_of(workload, forward(p, x, True), y)
@@ -191,7 +196,7 @@ def predict_function(forward: Forward, workload: Workload, p: Params) -> Any:
     """The compiled forward pass of one sample, to probabilities."""
     signature = [tf.TensorSpec((1, *workload.input_shape), workload.input_dtype)]
 
-    @tf.function(input_signature=signature, jit_compile=XLA)
+    @tf.function(input_signature=signature, jit_compile=xla(workload))
     def predict(x: tf.Tensor) -> tf.Tensor:
         logits = forward(p, x, False)
         return tf.sigmoid(logits) if workload.loss == BINARY else tf.nn.softmax(logits)
@@ -214,8 +219,7 @@ def make(workload: Workload, data: Data) -> Runner:
 
     def epoch() -> Any:
         losses = [
-            train(tf.constant(data.x[index]), tf.constant(data.y[index]))
-            for index in shuffled_indices(workload, rng)
+            train(tf.constant(data.x[index]), tf.constant(data.y[index])) for index in shuffled_indices(workload, rng)
         ]
         return losses[-1]
 

@@ -23,6 +23,7 @@ from benchmarks.models import (
     MLPSizes,
     Workload,
     batches,
+    native_tuned,
     shuffled_indices,
 )
 from benchmarks.runner import Runner
@@ -100,7 +101,13 @@ def make(workload: Workload, data: Data) -> Runner:
     torch.manual_seed(0)
     data = native_layout(workload, data)
     model = build(workload).train()
-    optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=(BETA_1, BETA_2), eps=EPSILON)
+    optimizer = torch.optim.Adam(
+        model.parameters(),
+        lr=LEARNING_RATE,
+        betas=(BETA_1, BETA_2),
+        eps=EPSILON,
+        fused=native_tuned() or None,
+    )
     binary = workload.loss == BINARY
     loss_function: Any = F.binary_cross_entropy_with_logits if binary else F.cross_entropy
 

@@ -71,8 +71,8 @@ def test_a_bar_in_a_reason_does_not_break_the_table():
     ("row", "verdict"),
     [
         (a_row(kcore=(1.04,)), "<= 1.05 met"),
-        (a_row(kcore=(1.06,)), "<= 1.05 MISSED"),
-        (a_row(kcore=(1.04,), keras3=(1.0,)), "<= 1.05 MISSED"),
+        (a_row(kcore=(1.06,)), "<= 1.05 MISSED (native)"),
+        (a_row(kcore=(1.04,), keras3=(1.0,)), "<= 1.05 MISSED (Keras 3)"),
         (a_row(kcore=(1.14,), keras3=(1.0,), what="fit"), "<= 1.15 met"),
         (a_row(kcore=(9.0,), what="predict_one"), ""),
     ],
