@@ -12,6 +12,7 @@ from kcore.ops import (  # noqa: F401 - declared by being imported
     creation_like,
     crossentropy,
     elementwise,
+    image,
     indexing,
     linalg,
     nn,

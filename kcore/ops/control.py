@@ -22,8 +22,6 @@ def _np_scan(body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
         ys.append(out[len(carry) :])
     if reverse:
         ys.reverse()
-    if not ys:
-        raise GraphError("A loop over zero steps has no result.")
     return (*carry, *(np.stack(column) for column in zip(*ys, strict=True)))
 
 
