@@ -26,6 +26,6 @@ def kcore_backend_info() -> BackendInfo:
 @hookimpl
 def kcore_load_backend() -> Any:
     """Import JAX and return the backend."""
-    from kcore_jax.backend import Backend  # noqa: PLC0415 - imports the framework
+    from kcore_jax.backend import Backend
 
     return Backend()
