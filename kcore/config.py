@@ -221,7 +221,7 @@ _settings: dict[str, Any] | None = None
 
 
 def _load() -> dict[str, Any]:
-    global _settings  # noqa: PLW0603 - the process-wide settings are what this module is
+    global _settings
     with _lock:
         if _settings is None:
             path = config_file()
@@ -233,7 +233,7 @@ def _load() -> dict[str, Any]:
 
 def reload() -> None:
     """Forget everything read or set; the next question reads the environment and the file again."""
-    global _settings  # noqa: PLW0603
+    global _settings
     with _lock:
         _settings = None
 

@@ -155,9 +155,9 @@ def _describe(error: BaseException) -> str:
 
 def _manager(claim: _Claim) -> pluggy.PluginManager:
     """Return a plugin manager that holds this one plug-in alone, so that a broken one breaks no other."""
-    import pluggy  # noqa: PLC0415 - cold path; importing kcore must not bring it
+    import pluggy
 
-    from kcore import hookspecs  # noqa: PLC0415 - same
+    from kcore import hookspecs
 
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)

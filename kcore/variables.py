@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -15,6 +16,13 @@ from kcore.ops import dtypes
 
 #: Raised whenever a variable's storage object is replaced, so that bound executables look again.
 storage_epoch = 0
+_living: WeakSet[Variable] = WeakSet()
+
+
+def release_all() -> None:
+    """Bring all values back to the host and free what backends stored (part of K.clear_session)."""
+    for variable in list(_living):
+        variable.release()
 
 
 class Variable(Symbolic):
@@ -53,6 +61,7 @@ class Variable(Symbolic):
         self._host: np.ndarray | None = array
         self._native: Any = None
         self._backend: Any = None
+        _living.add(self)
 
     def __repr__(self) -> str:
         return f"<Variable {self.name!r} shape={self.shape} dtype={self.dtype}>"

@@ -20,6 +20,11 @@ def load(name: str) -> Backend:
     return _loaded[name]
 
 
+def loaded() -> list[Backend]:
+    """The backends that this process has loaded."""
+    return list(_loaded.values())
+
+
 def backend() -> Backend:
     """The backend that computes now; the first call loads it."""
     global _default

@@ -118,6 +118,11 @@ def slice_of(node: Node) -> Slice:
     return entry[1]
 
 
+def forget() -> None:
+    """Drop the slices that were computed (part of K.clear_session)."""
+    _slices.clear()
+
+
 def dependencies(node: Node) -> Sequence[Symbolic]:
     """What must be computed before the node: for a gradient, what its slice reads, not the loss itself."""
     if node.op.name != "gradient":

@@ -177,7 +177,7 @@ class SymbolicTensor(Symbolic):
     Layers hang their own attributes on it (`_keras_history`, `_keras_shape`, `_keras_mask`).
     """
 
-    __slots__ = ("__dict__", "__weakref__", "frame", "index", "node", "serial", "spec", "_name")
+    __slots__ = ("__dict__", "__weakref__", "_name", "frame", "index", "node", "serial", "spec")
 
     def __init__(self, spec: TensorSpec, node: Node | None = None, index: int = 0, name: str | None = None) -> None:
         self.spec = spec

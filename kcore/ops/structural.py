@@ -14,8 +14,6 @@ from kcore.ops import dtypes, rules
 from kcore.ops.spec import Tensor, Tensors, primitive
 
 
-
-
 @primitive(infer=lambda value, dtype: TensorSpec(value.shape, dtype), promote=())
 def constant(value: Any, dtype: str) -> Any:
     """A constant of the graph (made by the core; needs no kernel)."""

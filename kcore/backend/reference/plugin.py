@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from kcore.plugin import BackendInfo
 from kcore.hookspecs import hookimpl
+from kcore.plugin import BackendInfo
 from kcore.version import __version__
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from kcore.hookspecs import hookimpl
 from kcore.plugin import BackendInfo
+
+
+def _version() -> str:
+    try:
+        return version("kcore-torch")
+    except PackageNotFoundError:  # run from a source tree
+        return "0+source"
 
 
 @hookimpl
@@ -14,18 +21,18 @@ def kcore_backend_info() -> BackendInfo:
     """Describe the backend."""
     return BackendInfo(
         name="torch",
-        version=version("kcore-torch"),
+        version=_version(),
         framework="torch",
         requires="torch>=2.6",
         api=1,
         description="PyTorch",
-        alternatives=(),
+        capabilities={"state": "ref", "autodiff": "native"},
     )
 
 
 @hookimpl
 def kcore_load_backend() -> Any:
     """Import PyTorch and return the backend."""
-    from kcore_torch.backend import Backend  # noqa: PLC0415 - imports the framework
+    from kcore_torch.backend import TorchBackend
 
-    return Backend()
+    return TorchBackend()

@@ -1,0 +1,27 @@
+"""Matrix products and adding biases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from kcore_torch.kernels.table import kernel, kernels
+
+kernels["matmul"] = torch.matmul
+
+
+@kernel
+def dot(x: torch.Tensor, y: torch.Tensor) -> Any:
+    if y.ndim == 2 and x.ndim >= 2:
+        return torch.matmul(x, y)
+    return torch.tensordot(x, y, ([x.ndim - 1], [max(y.ndim - 2, 0)]))
+
+
+@kernel
+def bias_add(x: torch.Tensor, bias: torch.Tensor, data_format: str) -> Any:
+    if data_format == "channels_first" and x.ndim > 2:
+        if bias.ndim == 1:
+            return x + bias.reshape((-1, *[1] * (x.ndim - 2)))
+        return x + bias.movedim(-1, 0)
+    return x + bias

@@ -1,0 +1,156 @@
+"""Whole models in one HDF5 file: architecture, weights, training configuration, optimizer state."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+
+from kcore import backend as K
+from kcore.errors import FileFormatError
+from kcore.saving import hdf5, weights_file
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    """Save a model to one HDF5 file of the Keras 2 layout, atomically.
+
+    Args:
+        model: a Keras model.
+        filepath: path, file object, or h5py.File/Group.
+        overwrite: whether an existing file is replaced without asking; otherwise the user is asked.
+        include_optimizer: whether training configuration and optimizer state are stored too.
+    """
+    if not overwrite and isinstance(filepath, (str, os.PathLike)) and os.path.isfile(filepath):
+        from kcore.utils.io_utils import ask_to_proceed_with_overwrite
+
+        if not ask_to_proceed_with_overwrite(str(filepath)):
+            return
+    # Everything is serialised before the file is opened: a model that cannot be saved leaves no trace.
+    config = _dump({"class_name": type(model).__name__, "config": model.get_config()})
+    training = _training_config(model) if include_optimizer and getattr(model, "optimizer", None) else None
+    with weights_file.writing(filepath) as file:
+        file.attrs["keras_version"] = weights_file.LAYOUT_VERSION.encode("utf-8")
+        file.attrs["backend"] = K.backend().encode("utf-8")
+        file.attrs["model_config"] = config
+        weights_file.write_layers(file.create_group("model_weights"), model.layers)
+        if training is not None:
+            file.attrs["training_config"] = training
+            _write_optimizer(file, model.optimizer)
+
+
+def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Any:
+    """Load a model saved by `save_model`, Keras 2 or tf.keras.
+
+    Args:
+        filepath: path, file object, or h5py.File/Group.
+        custom_objects: classes and functions by the names that the file uses for them.
+        compile: whether to compile the model as it was when saved, with its optimizer's state.
+
+    Raises:
+        FileFormatError: the file is damaged or not a model file.
+        UnsafeFileError: it holds something that is not followed or run (links, foreign storage, bytecode).
+    """
+    from kcore.models import model_from_config
+
+    with weights_file.reading(filepath) as file:
+        config = hdf5.read_json(file, "model_config")
+        if config is None:
+            raise FileFormatError(
+                f"{_name(file)!r} holds no architecture (attribute 'model_config'). A file of weights alone is loaded "
+                "with model.load_weights(path)."
+            )
+        model = model_from_config(config, custom_objects=custom_objects)
+        weights_file.read_layers(hdf5.member(file, "model_weights"), model.layers)
+        if compile:
+            _compile(model, file, custom_objects or {})
+    return model
+
+
+def _name(file: Any) -> str:
+    return str(file.file.filename)
+
+
+def _dump(config: Any) -> bytes:
+    return json.dumps(config, default=_plain).encode("utf-8")
+
+
+def _plain(obj: Any) -> Any:
+    """JSON form of what configurations hold beside plain data."""
+    if hasattr(obj, "get_config"):
+        return {"class_name": type(obj).__name__, "config": obj.get_config()}
+    if isinstance(obj, np.ndarray):
+        return obj.tolist()
+    if isinstance(obj, np.generic):
+        return obj.item()
+    if callable(obj) and hasattr(obj, "__name__"):
+        return obj.__name__
+    raise TypeError(f"Cannot save {obj!r}: expected numbers, text, lists, dicts, named functions, or objects with get_config().")
+
+
+def _training_config(model: Any) -> bytes:
+    return _dump({
+        "optimizer_config": {"class_name": type(model.optimizer).__name__, "config": model.optimizer.get_config()},
+        "loss": model.loss,
+        "metrics": model._compile_metrics,
+        "weighted_metrics": model._compile_weighted_metrics,
+        "sample_weight_mode": model.sample_weight_mode,
+        "loss_weights": model.loss_weights,
+    })  # fmt: skip
+
+
+def _write_optimizer(file: Any, optimizer: Any) -> None:
+    weights = optimizer.weights
+    if not weights:
+        return
+    group = file.create_group("optimizer_weights")
+    names = hdf5.unique_names([w.name or f"param_{i}" for i, w in enumerate(weights)])
+    hdf5.write_names(group, "weight_names", names)
+    for name, value in zip(names, K.batch_get_value(weights), strict=True):
+        hdf5.write_array(group, name, value)
+
+
+def _compile(model: Any, file: Any, custom_objects: dict[str, Any]) -> None:
+    from kcore import losses, optimizers
+
+    training = hdf5.read_json(file, "training_config")
+    if training is None:
+        warnings.warn(
+            "No training configuration found in the file: the model was not compiled. Compile it by hand to train it.",
+            stacklevel=3,
+        )
+        return
+    optimizer = optimizers.deserialize(training["optimizer_config"], custom_objects=custom_objects)
+    loss = training["loss"]
+    if isinstance(loss, dict) and "class_name" in loss:
+        loss = losses.deserialize(loss, custom_objects=custom_objects)
+    model.compile(
+        optimizer=optimizer,
+        loss=_with_custom(loss, custom_objects),
+        metrics=_with_custom(training.get("metrics"), custom_objects),
+        weighted_metrics=_with_custom(training.get("weighted_metrics"), custom_objects),
+        loss_weights=training.get("loss_weights"),
+        sample_weight_mode=training.get("sample_weight_mode"),
+    )
+    if "optimizer_weights" in file:
+        _load_optimizer(model, hdf5.member(file, "optimizer_weights"))
+
+
+def _load_optimizer(model: Any, group: Any) -> None:
+    model._make_train_function()  # creates the optimizer's variables
+    values = [hdf5.read_array(group, name) for name in hdf5.read_names(group, "weight_names")]
+    try:
+        model.optimizer.set_weights(values)
+    except ValueError as error:
+        warnings.warn(f"The file's optimizer state does not fit; the optimizer starts afresh. ({error})", stacklevel=4)
+
+
+def _with_custom(item: Any, custom_objects: dict[str, Any]) -> Any:
+    """Names of custom objects replaced by the objects, in nests of lists and dicts."""
+    if isinstance(item, list):
+        return [_with_custom(x, custom_objects) for x in item]
+    if isinstance(item, dict):
+        return {k: _with_custom(v, custom_objects) for k, v in item.items()}
+    return custom_objects.get(item, item) if isinstance(item, str) else item

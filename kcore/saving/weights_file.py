@@ -1,0 +1,166 @@
+"""Weights of layers in HDF5 groups: one group a layer, its datasets named by `weight_names`."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from kcore import backend as K
+from kcore.errors import FileFormatError, ShapeError
+from kcore.saving import hdf5
+from kcore.saving.atomic import replacing
+from kcore.saving.legacy import convert_weights
+from kcore.version import __version__
+
+#: The version of the layout, as Keras 2 readers expect it in `keras_version`.
+LAYOUT_VERSION = "2.3.1"
+
+
+def write_layers(group: Any, layers: Sequence[Any]) -> None:
+    """Store all layers' weights in the Keras 2 layout."""
+    hdf5.write_names(group, "layer_names", [layer.name for layer in layers])
+    group.attrs["backend"] = K.backend().encode("utf-8")
+    group.attrs["keras_version"] = LAYOUT_VERSION.encode("utf-8")
+    for layer in layers:
+        weights = layer.weights
+        names = hdf5.unique_names([w.name or f"param_{i}" for i, w in enumerate(weights)])
+        subgroup = group.create_group(layer.name)
+        hdf5.write_names(subgroup, "weight_names", names)
+        for name, value in zip(names, K.batch_get_value(weights), strict=True):
+            hdf5.write_array(subgroup, name, value)
+
+
+def read_layers(group: Any, layers: Sequence[Any], *, reshape: bool = False) -> None:
+    """Load weights by position: the file's layers with weights against the model's, in order."""
+    with_weights = [layer for layer in layers if layer.weights]
+    stored = [(name, values) for name, values in _stored_layers(group) if values]
+    if len(stored) != len(with_weights):
+        raise FileFormatError(
+            f"The file holds weights of {len(stored)} layers ({_listed([n for n, _ in stored])}); the model has "
+            f"{len(with_weights)} layers with weights ({_listed([x.name for x in with_weights])}). "
+            "Use by_name=True to load those whose names agree."
+        )
+    version, origin = _origin(group)
+    pairs: list[tuple[Any, np.ndarray]] = []
+    for layer, (name, values) in zip(with_weights, stored, strict=True):
+        converted = convert_weights(layer, values, version, origin, reshape=reshape)
+        _check(layer, name, converted)
+        pairs.extend(zip(layer.weights, converted, strict=True))
+    K.batch_set_value(pairs)
+
+
+def read_layers_by_name(group: Any, layers: Sequence[Any], *, skip_mismatch: bool = False, reshape: bool = False) -> None:
+    """Load weights of the layers whose names occur in the file; the others keep theirs."""
+    by_name: dict[str, list[Any]] = {}
+    for layer in layers:
+        by_name.setdefault(layer.name, []).append(layer)
+    version, origin = _origin(group)
+    pairs: list[tuple[Any, np.ndarray]] = []
+    for name, values in _stored_layers(group):
+        for layer in by_name.get(name, []):
+            converted = convert_weights(layer, values, version, origin, reshape=reshape)
+            try:
+                _check(layer, name, converted)
+            except (ShapeError, FileFormatError) as error:
+                if not skip_mismatch:
+                    raise
+                warnings.warn(f"Skipping layer {layer.name!r}: {error}", stacklevel=2)
+                # Like the original: weights whose own shapes agree are still loaded.
+                if len(converted) == len(layer.weights):
+                    pairs.extend((w, v) for w, v in zip(layer.weights, converted, strict=True) if w.shape == v.shape)
+                continue
+            pairs.extend(zip(layer.weights, converted, strict=True))
+    K.batch_set_value(pairs)
+
+
+def _origin(group: Any) -> tuple[str, str | None]:
+    """Keras version and backend that wrote the weights."""
+    version = hdf5.text(group.attrs["keras_version"]) if "keras_version" in group.attrs else "1"
+    return version, hdf5.text(group.attrs["backend"]) if "backend" in group.attrs else None
+
+
+def _stored_layers(group: Any) -> Iterator[tuple[str, list[np.ndarray]]]:
+    for name in hdf5.read_names(group, "layer_names"):
+        subgroup = hdf5.member(group, name)
+        yield name, [hdf5.read_array(subgroup, n) for n in hdf5.read_names(subgroup, "weight_names")]
+
+
+def _check(layer: Any, name: str, values: Sequence[np.ndarray]) -> None:
+    weights = layer.weights
+    if len(values) != len(weights):
+        raise FileFormatError(
+            f"Layer {layer.name!r} has {len(weights)} weights; the file's layer {name!r} has {len(values)}."
+        )
+    for weight, value in zip(weights, values, strict=True):
+        if tuple(weight.shape) != value.shape:
+            raise ShapeError(
+                f"Weight {weight.name!r} of layer {layer.name!r} has shape {tuple(weight.shape)}; the file's layer {name!r} "
+                f"holds shape {value.shape}."
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") or "none"
+
+
+@contextmanager
+def reading(source: Any) -> Iterator[Any]:
+    """An open HDF5 group from a path, an open file or a group; errors of h5py become ours."""
+    import h5py
+
+    if isinstance(source, h5py.Group):
+        yield source
+        return
+    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source
+    if isinstance(path, str) and not os.path.exists(path):
+        raise FileNotFoundError(f"There is no file {path!r}.")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise FileFormatError(f"{path!r} is not a whole HDF5 file: {error}.") from error
+    with file:
+        yield file
+
+
+@contextmanager
+def writing(target: Any) -> Iterator[Any]:
+    """An open HDF5 group to write to; files are replaced atomically."""
+    import h5py
+
+    if isinstance(target, h5py.Group):
+        yield target
+        return
+    if not isinstance(target, (str, os.PathLike)):
+        with h5py.File(target, "w") as file:
+            yield file
+        return
+    with replacing(target) as temporary, h5py.File(temporary, "w") as file:
+        yield file
+
+
+def save_weights(layers: Sequence[Any], target: Any) -> None:
+    """Save layers' weights to a path, file object or h5py group."""
+    with writing(target) as group:
+        write_layers(group, layers)
+
+
+def load_weights(layers: Sequence[Any], source: Any, *, by_name: bool = False, skip_mismatch: bool = False,
+                 reshape: bool = False) -> None:  # fmt: skip
+    """Load layers' weights from a weight file or a whole-model file."""
+    with reading(source) as group:
+        if "layer_names" not in group.attrs and "layer_names0" not in group.attrs and "model_weights" in group:
+            group = hdf5.member(group, "model_weights")
+        if by_name:
+            read_layers_by_name(group, layers, skip_mismatch=skip_mismatch, reshape=reshape)
+        else:
+            read_layers(group, layers, reshape=reshape)
+
+
+def written_by() -> str:
+    """What this kcore writes about itself into files."""
+    return f"kcore {__version__}"
