@@ -7,7 +7,7 @@ from typing import Any
 
 from kcore import config
 from kcore.backend.tensors import ndim
-from kcore.ops import nn, normalization, ranking, reduction, shaping
+from kcore.ops import nn, normalization, ranking, reduction, shaping, structural
 from kcore.ops.elementwise import add, multiply, rsqrt, square, subtract
 
 
@@ -42,7 +42,8 @@ def normalize_batch_in_training(
         epsilon: added to the variance.
 
     Returns:
-        The normalised tensor, the mean and the (biased) variance.
+        The normalised tensor, the mean and the (biased) variance. For images with the channels last no gradient flows
+        through the latter two, as it never did.
 
     >>> y, mean, var = K.normalize_batch_in_training(K.constant([[1.], [3.]]), None, None, [0], 0.)
     >>> K.eval(y)
@@ -54,6 +55,8 @@ def normalize_batch_in_training(
     kept = [a for a in range(rank) if a not in axes]
     if len(kept) == 1:
         y, mean, var = normalization.batch_norm(x, _vector(gamma), _vector(beta), kept[0], float(epsilon))
+        if rank == 4 and kept[0] == 3:  # the fused kernel of the original had no gradient there
+            mean, var = structural.stop_gradient(mean), structural.stop_gradient(var)
         return y, mean, var
     mean = reduction.mean(x, axes, keepdims=True)
     var = reduction.mean(square(subtract(x, mean)), axes, keepdims=True)
