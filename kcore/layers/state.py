@@ -135,7 +135,9 @@ class LayerState:
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all weights from arrays in the order of `get_weights`. Raises ShapeError when they do not fit."""
-        params = self.weights
+        self._assign_weights(self.weights, weights)
+
+    def _assign_weights(self, params: Sequence[Variable], weights: Sequence[Any]) -> None:
         if len(params) != len(weights):
             raise ShapeError(
                 f'You called `set_weights(weights)` on layer "{self.name}" with a weight list of length '
