@@ -2,10 +2,12 @@
 
 from kcore_tf.kernels import (  # noqa: F401 - each import enters kernels
     control,
+    conv,
     creation,
     elementwise,
     indexing,
     linalg,
+    pool,
     random,
     reduction,
     shaping,
