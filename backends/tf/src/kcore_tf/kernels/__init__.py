@@ -7,6 +7,8 @@ from kcore_tf.kernels import (  # noqa: F401 - each import enters kernels
     elementwise,
     indexing,
     linalg,
+    nn,
+    optimizers,
     pool,
     random,
     reduction,
