@@ -148,9 +148,10 @@ def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
         if value.dtype == object or value.dtype.kind in "USM":
             raise DataError(f"Cannot feed {tensor.name!r} with data of dtype {value.dtype}; expected {tensor.dtype}.")
         _check_shape(tensor, value.shape)
-        return backend.asarray(value, tensor.dtype)
-    _check_shape(tensor, backend.spec_of(value).shape)
-    return backend.asarray(value, tensor.dtype)
+        return getattr(backend, "feed", backend.asarray)(value, tensor.dtype)
+    spec = backend.spec_of(value)
+    _check_shape(tensor, spec.shape)
+    return value if spec.dtype == tensor.dtype else backend.asarray(value, tensor.dtype)
 
 
 def _check_shape(tensor: Symbolic, shape: Sequence[int | None]) -> None:

@@ -5,13 +5,23 @@ here imports a framework; graph nodes are built through kcore.graph.ir.
 """
 
 from kcore.ops import (  # noqa: F401 - declared by being imported
+    activation,
     control,
+    conv,
     creation,
     creation_like,
+    crossentropy,
     elementwise,
+    image,
     indexing,
     linalg,
+    nn,
+    normalization,
     operators,
+    optimizer,
+    pool,
+    products,
+    recurrent,
     reduction,
     shaping,
     structural,

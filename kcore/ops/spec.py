@@ -238,7 +238,7 @@ def _complete_random(op: Op, arguments: dict[str, Any]) -> None:
     if arguments.get("seed") is None:
         arguments["seed"] = int(np.random.randint(10e6))  # noqa: NPY002
     frame = ir.current_frame()
-    if op.is_primitive and frame is not None and frame.counter is not None:
+    if frame is not None and frame.counter is not None:
         arguments["loop"] = frame.counter
 
 

@@ -1,0 +1,1 @@
+"""LSTM and GRU as one scan each (to come)."""
