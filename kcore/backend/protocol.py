@@ -42,7 +42,11 @@ class Capabilities:
 
 @runtime_checkable
 class Backend(Protocol):
-    """A loaded backend."""
+    """A loaded backend.
+
+    It may also have `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no
+    memory with it. Without it, `asarray` serves.
+    """
 
     name: str
     capabilities: Capabilities

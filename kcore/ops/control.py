@@ -10,7 +10,7 @@ import numpy as np
 from kcore.errors import GraphError, ShapeError
 from kcore.graph import ir
 from kcore.graph.ir import Subgraph, Symbolic, TensorSpec
-from kcore.ops.spec import REGISTRY, Tensor, Tensors, as_symbolic, primitive
+from kcore.ops.spec import REGISTRY, Tensor, Tensors, as_symbolic, eager_only, holds_symbolic, primitive
 
 
 def _np_scan(body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
@@ -22,8 +22,6 @@ def _np_scan(body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
         ys.append(out[len(carry) :])
     if reverse:
         ys.reverse()
-    if not ys:
-        raise GraphError("A loop over zero steps has no result.")
     return (*carry, *(np.stack(column) for column in zip(*ys, strict=True)))
 
 
@@ -37,7 +35,7 @@ def _scan_spec(body: Subgraph, carry: Any, xs: Any, length: Any, reverse: bool) 
 def _scan_vjp(g: Any, out: Any, body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
     from kcore.graph.control_vjp import scan_vjp
 
-    return scan_vjp(g, body, carry, xs, length, reverse)
+    return scan_vjp(g, out, body, carry, xs, length, reverse)
 
 
 @primitive(infer=_scan_spec, reference=_np_scan, vjp=_scan_vjp, promote=(), multiple=True)
@@ -51,6 +49,8 @@ def scan(body: Any, carry: Tensors, xs: Tensors, length: Any = None, reverse: bo
 def loop(fn: Callable[..., tuple[Sequence[Any], Sequence[Any]]], carry: Sequence[Any], xs: Sequence[Any],
          length: Any = None, *, reverse: bool = False) -> tuple[list[Any], list[Any]]:  # fmt: skip
     """Trace and apply a scan: `fn(carry list, x list, i) -> (new carry, ys)`; returns (final carry, stacked ys)."""
+    if eager_only() and not holds_symbolic([*carry, *xs]):
+        return _loop_now(fn, carry, xs, length, reverse)
     carry = [as_symbolic(c) for c in carry]
     xs = [as_symbolic(x) for x in xs]
     n = len(carry)
@@ -67,6 +67,18 @@ def loop(fn: Callable[..., tuple[Sequence[Any], Sequence[Any]]], carry: Sequence
 
     subgraph, _ = ir.trace(body, specs, names, counter=len(specs) - 1)
     out = scan(subgraph, carry, xs, length, reverse)
+    return out[:n], out[n:]
+
+
+def _loop_now(fn: Any, carry: Sequence[Any], xs: Sequence[Any], length: Any, reverse: bool) -> Any:
+    """The loop of an eager composite body: no graph, the backend's scan over the function itself."""
+    n = len(carry)
+
+    def body(*values: Any) -> tuple[Any, ...]:
+        new, ys = fn(list(values[:n]), list(values[n:-1]), values[-1])
+        return (*new, *ys)
+
+    out = scan(body, list(carry), list(xs), length, reverse)
     return out[:n], out[n:]
 
 

@@ -238,7 +238,7 @@ def _complete_random(op: Op, arguments: dict[str, Any]) -> None:
     if arguments.get("seed") is None:
         arguments["seed"] = int(np.random.randint(10e6))  # noqa: NPY002
     frame = ir.current_frame()
-    if op.is_primitive and frame is not None and frame.counter is not None:
+    if frame is not None and frame.counter is not None:
         arguments["loop"] = frame.counter
 
 
@@ -294,7 +294,8 @@ def _is_plain(item: Any) -> bool:
 def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
     """The operand as a value of the graph, cast to `dtype` when one is given."""
     if isinstance(value, Symbolic):
-        value = getattr(value, "pending", None) or value  # a variable read after its update (see graph.updates)
+        pending = getattr(value, "pending", None)  # a variable read after its update (see graph.updates)
+        value = value if pending is None else pending
         if dtype is None or value.dtype == dtype:
             return value  # type: ignore[no-any-return]
         return apply(REGISTRY["cast"], {"x": value, "dtype": dtype})  # type: ignore[no-any-return]

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from kcore.hookspecs import hookimpl
 from kcore.plugin import BackendInfo
+
+
+def _version() -> str:
+    try:
+        return version("kcore-jax")
+    except PackageNotFoundError:  # run from a source tree
+        return "0+source"
 
 
 @hookimpl
@@ -14,18 +21,18 @@ def kcore_backend_info() -> BackendInfo:
     """Describe the backend."""
     return BackendInfo(
         name="jax",
-        version=version("kcore-jax"),
+        version=_version(),
         framework="jax",
         requires="jax>=0.4.35",
         api=1,
-        description="JAX",
-        alternatives=(),
+        description="JAX: executables are jitted, state is donated",
+        capabilities={"state": "value", "autodiff": "native", "compiles": True},
     )
 
 
 @hookimpl
 def kcore_load_backend() -> Any:
     """Import JAX and return the backend."""
-    from kcore_jax.backend import Backend
+    from kcore_jax.backend import JaxBackend
 
-    return Backend()
+    return JaxBackend()

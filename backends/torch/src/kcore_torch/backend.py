@@ -18,7 +18,7 @@ from kcore_torch import kernels as tables
 from kcore_torch.kernels.random import fold_key, step_key
 from kcore_torch.kernels.table import DTYPES, NAMES, devices
 
-_set_grad_enabled = torch._C._set_grad_enabled  # noqa: SLF001 - torch.no_grad() without an object per call
+_set_grad_enabled = torch._C._set_grad_enabled
 #: Set to a backend of torch.compile ("inductor", "aot_eager") to have executables compiled.
 COMPILE_VARIABLE = "KCORE_TORCH_COMPILE"
 
@@ -74,8 +74,7 @@ class TorchBackend:
 
     # --- state ------------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def new_state(value: np.ndarray, dtype: str, name: str) -> torch.Tensor:
+    def new_state(self, value: np.ndarray, dtype: str, name: str) -> torch.Tensor:
         """A tensor of its own."""
         return torch.tensor(np.asarray(value), dtype=DTYPES[dtype], device=devices[-1])
 
@@ -96,7 +95,7 @@ class TorchBackend:
     def value_and_grad(fn: Callable[..., Any], wrt: Sequence[torch.Tensor]) -> tuple[Any, Any]:
         """Gradients by autograd; inside an outer region they are recorded in their turn."""
         outer = torch.is_grad_enabled()
-        _set_grad_enabled(True)  # noqa: FBT003 - its signature
+        _set_grad_enabled(True)
         try:
             params = [w if outer and w.requires_grad else w.detach().requires_grad_() for w in wrt]
             loss, aux = fn(*params)
@@ -108,10 +107,9 @@ class TorchBackend:
         if not outer:
             # Values of the host lane (shapes) are NumPy's.
             aux = [a.detach() if getattr(a, "requires_grad", False) else a for a in aux]
-        return aux, [torch.zeros_like(w) if g is None else g for g, w in zip(grads, wrt)]  # noqa: B905 - equal by make
+        return aux, [torch.zeros_like(w) if g is None else g for g, w in zip(grads, wrt)]
 
-    @staticmethod
-    def finalize(fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
+    def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
         """The emitted function bound to its storage; through torch.compile where the environment asks for it."""
         engine = os.environ.get(COMPILE_VARIABLE)
         if engine and engine != "0":
@@ -119,7 +117,7 @@ class TorchBackend:
 
         def call(inputs: Any, key: Any) -> Any:
             before = torch.is_grad_enabled()
-            _set_grad_enabled(False)  # noqa: FBT003 - its signature
+            _set_grad_enabled(False)
             try:
                 return fn(state, params, inputs, key)
             finally:
@@ -133,7 +131,7 @@ class TorchBackend:
         return _merged(first, second)
 
     def _trial(self, fn: Callable[..., Any], specs: Sequence[TensorSpec], unknown: int) -> Any:
-        from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: PLC0415, PLC2701 - rarely needed
+        from torch._subclasses.fake_tensor import FakeTensorMode
 
         def operands() -> list[torch.Tensor]:
             shapes = [[unknown if n is None else n for n in s.shape] for s in specs]
@@ -156,7 +154,7 @@ class TorchBackend:
 
     @staticmethod
     def devices() -> list[str]:
-        """ "/cpu:0" and a "/gpu:i" for each accelerator."""
+        """The CPU, "/cpu:0", and a "/gpu:i" for each accelerator."""
         count = torch.accelerator.device_count() if devices[0].type != "cpu" else 0
         return ["/cpu:0", *(f"/gpu:{i}" for i in range(count))]
 
@@ -174,8 +172,7 @@ class TorchBackend:
         finally:
             devices.pop()
 
-    @staticmethod
-    def synchronize(value: Any = None) -> None:
+    def synchronize(self, value: Any = None) -> None:
         """Wait for the accelerator, where there is one."""
         if devices[0].type != "cpu":
             torch.accelerator.synchronize()

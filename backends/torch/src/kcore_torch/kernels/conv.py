@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
+import torch.nn.functional as F
 
 from kcore_torch.kernels.table import kernel as entered
 from kcore_torch.kernels.table import vjp

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
+import torch.nn.functional as F
 
 from kcore_torch.kernels.table import DTYPES, kernel, kernels, needs_grad
 
@@ -84,7 +84,7 @@ def minimum(x: torch.Tensor, y: torch.Tensor) -> Any:
 
 @kernel
 def clip(x: torch.Tensor, min_value: Any, max_value: Any) -> Any:
-    return torch.clamp(x, min_value, max_value)
+    return x.clone() if min_value is None and max_value is None else torch.clamp(x, min_value, max_value)
 
 
 @kernel

@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
+import torch.nn.functional as F
 
+from kcore.ops.dtypes import is_float
 from kcore_torch.kernels.table import kernel, kernels, override
 
-kernels.update(softmax=torch.softmax, log_softmax=torch.log_softmax)
+kernels.update(softmax=torch.softmax, log_softmax=torch.log_softmax, elu=F.elu, selu=F.selu)
 
 
-def _plain_relu(x: Any, alpha: Any, max_value: Any, threshold: Any) -> bool:
-    return alpha == 0 and max_value is None and threshold == 0
+def _simple_relu(x: Any, alpha: float, max_value: Any, threshold: float) -> bool:
+    return threshold == 0 and (alpha == 0 or (max_value is None and is_float(x.dtype)))
 
 
-@override(_plain_relu)
-def relu(x: torch.Tensor, alpha: float, max_value: None, threshold: float) -> Any:
-    return torch.relu(x)
+@override(_simple_relu)
+def relu(x: torch.Tensor, alpha: float, max_value: float | None, threshold: float) -> Any:
+    if alpha:
+        return F.leaky_relu(x, alpha)
+    y = torch.relu(x)
+    return y if max_value is None else y.clamp(max=max_value)
 
 
 @kernel
@@ -28,8 +32,13 @@ def softmax_crossentropy(target: torch.Tensor, logits: torch.Tensor, axis: int) 
 
 @kernel
 def sparse_softmax_crossentropy(target: torch.Tensor, logits: torch.Tensor) -> Any:
-    flat = F.nll_loss(torch.log_softmax(logits, -1).flatten(0, -2), target.reshape(-1).long(), reduction="none")
-    return flat.reshape(target.shape)
+    classes, shape = logits.shape[-1], logits.shape[:-1]
+    target = target.long().masked_fill((target < 0) | (target >= classes), -100)  # no class: no loss
+    if target.shape != shape:
+        shape = torch.broadcast_shapes(target.shape, shape)
+        target, logits = target.expand(shape), logits.expand(*shape, classes)
+    losses = F.nll_loss(torch.log_softmax(logits, -1).reshape(-1, classes), target.reshape(-1), reduction="none")
+    return losses.reshape(shape)
 
 
 @kernel

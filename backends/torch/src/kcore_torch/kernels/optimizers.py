@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from kcore_torch.kernels.table import inplace, kernel, scalar
+from kcore.ops import REGISTRY
+from kcore_torch.kernels.table import inplace, kernels, scalar
 
 List = list[torch.Tensor]
 
@@ -36,7 +37,7 @@ _endless_steps: dict[torch.device, torch.Tensor] = {}
 def _adam_step(params: List, grads: List, ms: List, vs: List, vhats: List, lr: torch.Tensor, beta_1: Any, beta_2: Any,
                epsilon: float) -> None:  # fmt: skip
     on_host = params[0].device.type == "cpu"
-    torch._fused_adam_(  # noqa: SLF001 - the kernel of torch.optim.Adam(fused=True)
+    torch._fused_adam_(
         params, grads, ms, vs, vhats, _never_corrects(params), lr=scalar(lr) if on_host else lr, beta1=scalar(beta_1),
         beta2=scalar(beta_2), weight_decay=0.0, eps=epsilon, amsgrad=bool(vhats), maximize=False,
     )  # fmt: skip
@@ -68,4 +69,22 @@ def _sgd(params: List, grads: List, moments: List, lr: torch.Tensor, momentum: A
         torch._foreach_add_(params, moments)
 
 
-inplace.update(adam_update=_adam, rmsprop_update=_rmsprop, sgd_update=_sgd)
+def _by_value(name: str, update: Any, lists: tuple[int, ...]) -> Any:
+    """The update as new tensors: in place on copies, or by the op's own definition where gradients flow through it."""
+
+    def run(*arguments: Any) -> Any:
+        if torch.is_grad_enabled():
+            return REGISTRY[name].body(*arguments)  # type: ignore[misc]
+        fresh = [[t.clone() for t in a] if i in lists else a for i, a in enumerate(arguments)]
+        update(*fresh)
+        return [t for i in lists for t in fresh[i]]
+
+    return run
+
+
+# By op: the update and the positions of the lists that it overwrites.
+for _name, _update, _lists in (
+    ("adam_update", _adam, (0, 2, 3, 4)), ("rmsprop_update", _rmsprop, (0, 2)), ("sgd_update", _sgd, (0, 2)),
+):  # fmt: skip
+    inplace[_name] = _update
+    kernels[_name] = _by_value(_name, _update, _lists)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its usual name
+import torch.nn.functional as F
 
 from kcore_torch.kernels.conv import as_given, channels_second, pad, same_pads, two
 from kcore_torch.kernels.table import kernel, vjp
@@ -22,6 +22,8 @@ def _pads(x: torch.Tensor, window: Any, strides: Any, padding: str) -> list[tupl
 
 @kernel
 def max_pool(x: torch.Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
+    if not x.is_floating_point():
+        return max_pool(x.double(), pool_size, strides, padding, data_format).to(x.dtype)
     rank, x = x.ndim, channels_second(x, data_format)
     window, strides = two(pool_size), two(strides)
     pads = _pads(x, window, strides, padding)

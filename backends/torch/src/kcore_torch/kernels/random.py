@@ -1,4 +1,4 @@
-"""Random draws. A key is an integer; each draw seeds a generator of its own with it, so equal keys give equal numbers."""
+"""Random draws. A key is an integer, the seed of a generator for one draw: equal keys give equal numbers."""
 
 from __future__ import annotations
 

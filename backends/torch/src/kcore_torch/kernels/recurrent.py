@@ -27,7 +27,7 @@ def lstm(x: torch.Tensor, h: torch.Tensor, c: torch.Tensor, kernel: torch.Tensor
     if bias is not None:
         weights += [bias, torch.zeros_like(bias)]
     x = x.flip(1) if go_backwards else x
-    outputs, h, c = torch._VF.lstm(  # noqa: SLF001 - what torch.nn.LSTM calls
+    outputs, h, c = torch._VF.lstm(
         x, (h.unsqueeze(0), c.unsqueeze(0)), weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True
     )
     return *_outputs(outputs, return_sequences), h.squeeze(0), c.squeeze(0)
@@ -48,7 +48,7 @@ def gru(x: torch.Tensor, h: torch.Tensor, kernel: torch.Tensor, recurrent_kernel
         own = _zrh_to_rzn(bias)
         weights += list(own) if bias.ndim == 2 else [own, torch.zeros_like(own)]
     x = x.flip(1) if go_backwards else x
-    outputs, h = torch._VF.gru(  # noqa: SLF001 - what torch.nn.GRU calls
+    outputs, h = torch._VF.gru(
         x, h.unsqueeze(0), weights, bias is not None, 1, 0.0, torch.is_grad_enabled(), False, True
     )
     return *_outputs(outputs, return_sequences), h.squeeze(0)

@@ -1,7 +1,7 @@
 """The tables that the families of kernels fill, and what they share: dtypes and the current device.
 
-`kernels[op](*arguments in declared order)`; `inplace[op]` overwrites state. Kernels return tensors that may share memory
-with their operands only where the core expects views (reshape, transpose, slices, ...).
+`kernels[op](*arguments in declared order)`; `inplace[op]` overwrites state. Results share memory with operands only
+where the core expects views (reshape, transpose, slices, ...).
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ def scalar(value: Any) -> float:
     if value.device == _cpu:
         return value.item()
     known: tuple[int, float] | None = getattr(value, "_kcore_scalar", None)
-    if known is None or known[0] != value._version:  # noqa: SLF001 - torch's counter of in-place changes
-        known = value._kcore_scalar = (value._version, value.item())  # type: ignore[attr-defined]  # noqa: SLF001
+    if known is None or known[0] != value._version:
+        known = value._kcore_scalar = (value._version, value.item())  # type: ignore[attr-defined]
     return known[1]
 
 

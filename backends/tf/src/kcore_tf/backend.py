@@ -1,0 +1,154 @@
+"""The backend object: tensors, state, gradients and compiled functions of TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kcore.backend.protocol import Capabilities
+from kcore.errors import BackendError
+from kcore.graph.ir import TensorSpec
+from kcore_tf.kernels import INPLACE, KERNELS
+from kcore_tf.kernels.random import fold_key, step_key
+
+_DTYPES = {name: tf.as_dtype(name) for name in (
+    "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "bfloat16", "float32",
+    "float64")}  # fmt: skip
+_NATIVE = (tf.Tensor, tf.Variable)
+
+
+class Backend:
+    """TensorFlow, with state in `tf.Variable` and one `tf.function` trace per concrete input shape.
+
+    Attributes:
+        xla: whether executables made from now on are compiled by XLA.
+    """
+
+    name = "tensorflow"
+    state_style = "ref"
+    capabilities = Capabilities(dtypes=frozenset(_DTYPES), compiles=True, devices=("cpu", "gpu"))
+    kernels = KERNELS
+    inplace = INPLACE
+    xla = False
+    step_key = staticmethod(step_key)
+    fold_key = staticmethod(fold_key)
+
+    # --- values -----------------------------------------------------------------------------------------------------
+
+    def is_native(self, value: Any) -> bool:
+        """Tensors and variables."""
+        return isinstance(value, _NATIVE)
+
+    def asarray(self, value: Any, dtype: str | None = None) -> Any:
+        """A tensor of the dtype; NumPy data are copied."""
+        target = _DTYPES[dtype] if dtype is not None else None
+        if isinstance(value, _NATIVE):
+            return tf.convert_to_tensor(value) if target is None or value.dtype == target else tf.cast(value, target)
+        if isinstance(value, (list, tuple)) and any(isinstance(x, _NATIVE) for x in tf.nest.flatten(value)):
+            value = tf.convert_to_tensor(value)
+            return value if target is None else tf.cast(value, target)
+        array = np.asarray(value)
+        return tf.constant(array if target is None else array.astype(target.as_numpy_dtype, copy=False))
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """The value as an array of its own; bfloat16 as float32."""
+        array = value.numpy() if isinstance(value, _NATIVE) else np.array(value)
+        return array.astype("float32") if array.dtype == tf.bfloat16.as_numpy_dtype else np.asarray(array)
+
+    def spec_of(self, value: Any) -> TensorSpec:
+        """Shape and dtype."""
+        return TensorSpec(tuple(value.shape), value.dtype.name)
+
+    # --- state ------------------------------------------------------------------------------------------------------
+
+    def new_state(self, value: np.ndarray, dtype: str, name: str) -> Any:
+        """A `tf.Variable`; tapes watch values, not variables, so it is marked as not trainable."""
+        with tf.init_scope():
+            plain = "".join(c if c.isalnum() or c in "_/" else "_" for c in name.rsplit(":", 1)[0]).lstrip("_/")
+            return tf.Variable(self.asarray(value, dtype), trainable=False, name=plain or "variable")
+
+    def assign(self, state: Any, value: Any) -> None:
+        """Overwrite the variable."""
+        state.assign(value, read_value=False)
+
+    def read(self, state: Any) -> Any:
+        """The variable's value now."""
+        return state.value()
+
+    # --- functions --------------------------------------------------------------------------------------------------
+
+    def value_and_grad(self, fn: Callable[..., Any], wrt: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """Through a tape; an outer tape records what this one does, so calls nest."""
+        wrt = list(wrt)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(wrt)
+            loss, aux = fn(*wrt)
+        grads = tape.gradient(loss, wrt, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return aux, [tf.convert_to_tensor(g) for g in grads]
+
+    def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
+        """`call(inputs, key)`: traced once for each combination of input shapes."""
+
+        def run(inputs: tuple[Any, ...], key: Any) -> Any:
+            return fn(state, params, inputs, key)
+
+        compiled = tf.function(run, autograph=False, jit_compile=self.xla or None)
+        traces: dict[Any, Callable[..., Any]] = {}
+
+        def call(inputs: tuple[Any, ...], key: Any) -> Any:
+            shapes = tuple([x.shape for x in inputs])
+            trace = traces.get(shapes)
+            if trace is None:
+                specs = tuple(tf.TensorSpec(x.shape, x.dtype) for x in inputs)
+                trace = traces[shapes] = compiled.get_concrete_function(specs, None if key is None else _KEY_SPEC)
+            return trace(*inputs) if key is None else trace(*inputs, tf.constant(key))
+
+        return call
+
+    def infer_native(self, fn: Callable[..., Any], specs: Sequence[TensorSpec]) -> Any:
+        """Specs of the results, from a trace."""
+        inputs = [tf.TensorSpec(s.shape, s.dtype) for s in specs]
+        result = tf.function(fn, autograph=False).get_concrete_function(*inputs).structured_outputs
+        return tf.nest.map_structure(self.spec_of, result)
+
+    # --- devices ----------------------------------------------------------------------------------------------------
+
+    def devices(self) -> list[str]:
+        """The CPU and the GPUs that TensorFlow sees."""
+        found = tf.config.list_logical_devices()
+        return [d.name.removeprefix("/device:").lower().join(("/", "")) for d in found if d.device_type in ("CPU", "GPU")]
+
+    def device_scope(self, name: str) -> AbstractContextManager[Any]:
+        """`tf.device`. Raises BackendError for a device that is not there."""
+        plain = "/" + name.lower().removeprefix("/device:").lstrip("/")
+        plain = plain if ":" in plain else plain + ":0"
+        if plain not in self.devices():
+            raise BackendError(f"The tensorflow backend has no device {name!r}; it has {', '.join(self.devices())}.")
+        return tf.device(plain)  # type: ignore[no-any-return]
+
+    def synchronize(self, value: Any = None) -> None:
+        """Wait for the GPUs; the CPU is never behind."""
+        if tf.config.list_logical_devices("GPU"):
+            tf.test.experimental.sync_devices()
+
+    def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
+        """Set threads and memory growth. Raises BackendError once TensorFlow has started to compute."""
+        try:
+            if threads is not None:
+                tf.config.threading.set_intra_op_parallelism_threads(threads)
+                tf.config.threading.set_inter_op_parallelism_threads(threads)
+            if memory_growth is not None:
+                for gpu in tf.config.list_physical_devices("GPU"):
+                    tf.config.experimental.set_memory_growth(gpu, memory_growth)
+        except RuntimeError as error:
+            raise BackendError(
+                "TensorFlow's threads and memory growth must be set before its first computation. Call this at the "
+                f"top of the program. ({error})"
+            ) from error
+
+
+_KEY_SPEC = tf.TensorSpec((2,), tf.int64)

@@ -1,0 +1,19 @@
+"""The kernels, one module for each family of ops; importing them fills the table."""
+
+from kcore_tf.kernels import (  # noqa: F401 - each import enters kernels
+    control,
+    conv,
+    creation,
+    elementwise,
+    indexing,
+    linalg,
+    nn,
+    optimizers,
+    pool,
+    random,
+    reduction,
+    shaping,
+)
+from kcore_tf.kernels.table import INPLACE, KERNELS
+
+__all__ = ["INPLACE", "KERNELS"]

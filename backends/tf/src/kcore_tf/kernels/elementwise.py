@@ -1,0 +1,96 @@
+"""Elementwise primitives, casts and phase-free structure ops."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kcore.errors import ShapeError
+from kcore_tf.kernels.table import KERNELS, UNSIGNED, kernel, through
+
+_BOOL_AS_INT = {tf.bool: tf.uint8}
+
+
+def _boolean(function: Any, logical: Any) -> Any:
+    """The function for numbers, a logical one for bools."""
+    return lambda x, y: logical(x, y) if x.dtype == tf.bool else function(x, y)
+
+
+def _floats(function: Any, otherwise: Any) -> Any:
+    """The function for floating-point operands, another one for the rest."""
+    return lambda x: function(x) if x.dtype.is_floating else otherwise(x)
+
+
+KERNELS.update(
+    add=_boolean(tf.add, tf.logical_or), subtract=tf.subtract, multiply=_boolean(tf.multiply, tf.logical_and),
+    divide=tf.realdiv, maximum=_boolean(tf.maximum, tf.logical_or), minimum=_boolean(tf.minimum, tf.logical_and),
+    negative=through(tf.negative, UNSIGNED), abs=lambda x: x if x.dtype in UNSIGNED or x.dtype == tf.bool else tf.abs(x),
+    sign=through(tf.sign, UNSIGNED), square=tf.square, power=through(tf.pow, UNSIGNED),
+    sqrt=tf.sqrt, rsqrt=tf.math.rsqrt, exp=tf.exp, log=tf.math.log, log1p=tf.math.log1p, expm1=tf.math.expm1,
+    sin=tf.sin, cos=tf.cos, tanh=tf.tanh, sigmoid=tf.sigmoid, softplus=tf.math.softplus, erf=tf.math.erf,
+    floor=_floats(tf.floor, tf.identity), ceil=_floats(tf.math.ceil, tf.identity), round=_floats(tf.round, tf.identity),
+    isnan=_floats(tf.math.is_nan, lambda x: tf.zeros_like(x, tf.bool)),
+    isfinite=_floats(tf.math.is_finite, lambda x: tf.ones_like(x, tf.bool)),
+    equal=tf.equal, not_equal=tf.not_equal, where=tf.where, stop_gradient=tf.stop_gradient, zeros_like=tf.zeros_like,
+    identity=tf.convert_to_tensor, copy=tf.identity,
+)  # fmt: skip
+
+
+def _comparison(function: Any) -> Any:
+    def compare(x: Any, y: Any) -> Any:
+        return function(tf.cast(x, tf.uint8), tf.cast(y, tf.uint8)) if x.dtype == tf.bool else function(x, y)
+
+    return compare
+
+
+KERNELS.update(
+    greater=_comparison(tf.greater), greater_equal=_comparison(tf.greater_equal), less=_comparison(tf.less),
+    less_equal=_comparison(tf.less_equal),
+)  # fmt: skip
+
+
+def _guarded(function: Any) -> Any:
+    """Integer division or modulus with 0 where the divisor is 0 (TensorFlow raises there)."""
+
+    def guarded(x: Any, y: Any) -> Any:
+        if x.dtype.is_floating:
+            return function(x, y)
+        zero = tf.equal(y, 0)
+        result = function(x, tf.where(zero, tf.ones_like(y), y))
+        return tf.where(zero, tf.zeros_like(result), result)
+
+    return guarded
+
+
+KERNELS.update(floor_divide=_guarded(tf.math.floordiv), mod=_guarded(tf.math.floormod))
+
+
+def _bools(function: Any) -> Any:
+    return lambda *xs: function(*(x if x.dtype == tf.bool else tf.cast(x, tf.bool) for x in xs))
+
+
+KERNELS.update(
+    logical_and=_bools(tf.logical_and), logical_or=_bools(tf.logical_or), logical_not=_bools(tf.logical_not),
+)  # fmt: skip
+
+
+@kernel
+def cast(x: Any, dtype: str) -> Any:
+    return tf.cast(x, dtype)
+
+
+@kernel
+def shape(x: Any) -> Any:
+    if not x.shape.is_fully_defined():
+        raise ShapeError(f"The shape {x.shape} is asked for, but not known while the function is traced: it depends on "
+                         "values (as the results of branches with different shapes do).")  # fmt: skip
+    return np.asarray(x.shape, "int32")
+
+
+@kernel
+def print_tensor(x: Any, message: str) -> Any:
+    tf.print(message, x, output_stream=sys.stdout, summarize=-1)
+    return tf.identity(x)

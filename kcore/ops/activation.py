@@ -1,0 +1,207 @@
+"""Activations: composites over the elementwise primitives, with the gradients that TF1 has at kinks.
+
+Bodies call K functions rather than Python operators, since operands may be native tensors too. References and `vjp`s
+are there where they spare the NumPy backend work.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from kcore.graph.ir import TensorSpec
+from kcore.ops import dtypes, rules
+from kcore.ops.elementwise import (
+    abs_,
+    add,
+    cast,
+    divide,
+    exp,
+    expm1,
+    greater,
+    isfinite,
+    log,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+    where,
+    zeros_of,
+)
+from kcore.ops.reduction import max_, sum_
+from kcore.ops.shaping import squeeze
+from kcore.ops.spec import Tensor, composite, spec_of
+from kcore.ops.structural import stop_gradient
+
+_SELU_ALPHA = 1.6732632423543772848170429916717
+_SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def _activation(**options: Any) -> Any:
+    return composite(infer=rules.same("x"), to_float=True, **options)
+
+
+def _gated(g: Any, condition: Any) -> Any:
+    return multiply(g, cast(condition, spec_of(g).dtype))
+
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+
+def _clip_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
+    low, high = arguments["min_value"], arguments["max_value"]
+    low = None if low is None or low == -math.inf else low
+    high = None if high is None or high == math.inf else high
+    if low is not None and high is not None and high < low:
+        high = low
+    kind = int if not dtypes.is_float(specs["x"].dtype) else float
+    arguments["min_value"] = None if low is None else kind(low)
+    arguments["max_value"] = None if high is None else kind(high)
+
+
+@composite(infer=rules.same("x"), normalize=_clip_normalize)
+def clip(x: Tensor, min_value: Any, max_value: Any) -> Any:
+    """x limited to [min_value, max_value]; None or an infinite bound is no bound. The gradient passes at the bounds.
+
+    A maximum below the minimum is taken as the minimum, as in Keras 2.
+    """
+    x = x if min_value is None else maximum(x, min_value)
+    return x if max_value is None else minimum(x, max_value)
+
+
+def _np_relu(x: Any, alpha: float = 0.0, max_value: Any = None, threshold: float = 0.0) -> Any:
+    x = np.asarray(x)
+    kept = np.maximum(x, 0) if threshold == 0 else np.where(x > threshold, x, x.dtype.type(0))
+    kept = kept if max_value is None else np.clip(kept, 0, max_value)
+    return (kept - alpha * np.maximum(threshold - x, 0) if alpha else kept).astype(x.dtype, copy=False)
+
+
+def _relu_vjp(g: Any, out: Any, x: Any, alpha: float, max_value: Any, threshold: float) -> Any:
+    passed = _gated(g, greater(x, threshold))
+    if max_value is not None:
+        passed = where(greater(x, max_value), zeros_of(g), passed)
+    if not alpha:
+        return passed
+    return add(passed, multiply(alpha, where(greater(x, threshold), zeros_of(g), g)))
+
+
+def _relu_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
+    arguments["alpha"], arguments["threshold"] = float(arguments["alpha"]), float(arguments["threshold"])
+    top = arguments["max_value"]
+    arguments["max_value"] = None if top is None else float(top)
+
+
+@composite(infer=rules.same("x"), normalize=_relu_normalize, reference=_np_relu, vjp=_relu_vjp)
+def relu(x: Tensor, alpha: float = 0.0, max_value: Any = None, threshold: float = 0.0) -> Any:
+    """x above `threshold` (at most `max_value`), else `alpha * (x - threshold)`. relu'(0) is 0, of a leaky one alpha.
+
+    Args:
+        x: tensor of any shape.
+        alpha: slope below the threshold.
+        max_value: largest value, or None.
+        threshold: where x starts to pass.
+
+    >>> import numpy as np
+    >>> relu.op.reference(np.array([-2., 0.5, 9.]), alpha=0.1, max_value=6.)
+    array([-0.2,  0.5,  6. ])
+    """
+    kept = maximum(0, x) if threshold == 0 else where(greater(x, threshold), x, zeros_of(x))
+    if max_value is not None:
+        kept = minimum(kept, max_value)
+    if not alpha:
+        return kept
+    # At x = threshold the slope is alpha: ties of `maximum` give the gradient to its first operand.
+    return subtract(kept, multiply(alpha, maximum(subtract(threshold, x), 0)))
+
+
+@_activation()
+def elu(x: Tensor, alpha: float = 1.0) -> Any:
+    """x above 0, else `alpha * (exp(x) - 1)`."""
+    return where(greater(x, 0), x, multiply(alpha, expm1(minimum(x, 0))))
+
+
+@_activation()
+def selu(x: Tensor) -> Any:
+    """Scaled exponential unit: 1.0507 * elu(x, 1.6733), which keeps mean 0 and variance 1."""
+    return multiply(_SELU_SCALE, elu(x, _SELU_ALPHA))
+
+
+@_activation()
+def softsign(x: Tensor) -> Any:
+    """x / (1 + |x|)."""
+    return divide(x, add(abs_(x), 1))
+
+
+def _np_hard_sigmoid(x: Any) -> Any:
+    x = np.asarray(x)
+    return np.clip(x * x.dtype.type(0.2) + x.dtype.type(0.5), 0, 1)
+
+
+def _hard_sigmoid_vjp(g: Any, out: Any, x: Any) -> Any:
+    raw = add(multiply(x, 0.2), 0.5)
+    zero = zeros_of(g)
+    return multiply(0.2, where(greater(0.0, raw), zero, where(greater(raw, 1.0), zero, g)))
+
+
+@_activation(reference=_np_hard_sigmoid, vjp=_hard_sigmoid_vjp)
+def hard_sigmoid(x: Tensor) -> Any:
+    """0.2 * x + 0.5, limited to [0, 1]: a cheap sigmoid."""
+    return clip(add(multiply(x, 0.2), 0.5), 0.0, 1.0)
+
+
+# --- along an axis ----------------------------------------------------------------------------------------------------
+
+
+def _np_softmax(x: Any, axis: int = -1) -> Any:
+    x = np.asarray(x)
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True, dtype=x.dtype)
+
+
+def _softmax_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
+    weighted = multiply(g, out)
+    return subtract(weighted, multiply(out, sum_(weighted, axis=axis, keepdims=True)))
+
+
+@_activation(normalize=rules.normalize_axis, reference=_np_softmax, vjp=_softmax_vjp)
+def softmax(x: Tensor, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along `axis`, without overflow.
+
+    >>> import numpy as np
+    >>> softmax.op.reference(np.array([0., 0.]))
+    array([0.5, 0.5])
+    """
+    e = exp(subtract(x, stop_gradient(max_(x, axis=axis, keepdims=True))))
+    return divide(e, sum_(e, axis=axis, keepdims=True))
+
+
+def _np_log_softmax(x: Any, axis: int = -1) -> Any:
+    x = np.asarray(x)
+    shifted = x - x.max(axis=axis, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True, dtype=x.dtype))
+
+
+def _log_softmax_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
+    return subtract(g, multiply(exp(out), sum_(g, axis=axis, keepdims=True)))
+
+
+@_activation(normalize=rules.normalize_axis, reference=_np_log_softmax, vjp=_log_softmax_vjp)
+def log_softmax(x: Tensor, axis: int = -1) -> Any:
+    """log(softmax(x)) along `axis`, exact where the softmax underflows."""
+    shifted = subtract(x, stop_gradient(max_(x, axis=axis, keepdims=True)))
+    return subtract(shifted, log(sum_(exp(shifted), axis=axis, keepdims=True)))
+
+
+def _reduced(**a: Any) -> TensorSpec:
+    return rules.reduce_axes("x")(**a)
+
+
+@composite(infer=_reduced, normalize=rules.normalize_axes, to_float=True)
+def logsumexp(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) over `axis` (an int, a list, or None for all axes), without overflow."""
+    top = stop_gradient(max_(x, axis=axis, keepdims=True))
+    top = where(isfinite(top), top, zeros_of(top))
+    out = add(log(sum_(exp(subtract(x, top)), axis=axis, keepdims=True)), top)
+    return out if keepdims or not axis else squeeze(out, axis)

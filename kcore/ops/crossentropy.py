@@ -1,0 +1,128 @@
+"""Cross-entropies from logits: one op each, so that a backend may use its fused kernel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kcore.errors import DTypeError, ShapeError
+from kcore.graph.ir import TensorSpec
+from kcore.ops import dtypes, rules
+from kcore.ops.activation import log_softmax, softmax
+from kcore.ops.elementwise import add, multiply, negative, sigmoid, softplus, subtract, unbroadcast
+from kcore.ops.indexing import one_hot
+from kcore.ops.reduction import sum_
+from kcore.ops.shaping import expand_dims
+from kcore.ops.spec import Tensor, composite, spec_of
+
+
+def _softmax_spec(target: TensorSpec, logits: TensorSpec, axis: int) -> TensorSpec:
+    if target.rank != logits.rank:
+        raise ShapeError(
+            f"softmax_crossentropy expects targets of the logits' shape {logits.shape}, got {target.shape}. Class indices "
+            "go to sparse_softmax_crossentropy."
+        )
+    shape = rules.broadcast_shapes(target.shape, logits.shape)
+    return logits.with_shape(n for i, n in enumerate(shape) if i != axis)
+
+
+def _normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
+    rules.normalize_axis(arguments, specs, "logits")
+
+
+def _np_softmax_crossentropy(target: Any, logits: Any, axis: int = -1) -> Any:
+    logits = np.asarray(logits)
+    shifted = logits - logits.max(axis=axis, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=axis, keepdims=True, dtype=logits.dtype))
+    return -np.sum(target * shifted, axis=axis, dtype=logits.dtype)
+
+
+def _softmax_crossentropy_vjp(g: Any, out: Any, target: Any, logits: Any, axis: int) -> Any:
+    g = expand_dims(g, axis)
+    total = sum_(target, axis=axis, keepdims=True)
+    to_logits = multiply(g, subtract(multiply(softmax(logits, axis), total), target))
+    to_target = negative(multiply(g, log_softmax(logits, axis)))
+    return unbroadcast(to_target, target), unbroadcast(to_logits, logits)
+
+
+@composite(infer=_softmax_spec, normalize=_normalize, to_float=True, reference=_np_softmax_crossentropy,
+           vjp=_softmax_crossentropy_vjp)  # fmt: skip
+def softmax_crossentropy(target: Tensor, logits: Tensor, axis: int = -1) -> Any:
+    """Cross-entropy between distributions and logits: `-sum(target * log_softmax(logits))` along `axis`.
+
+    Args:
+        target: probabilities, in the logits' shape.
+        logits: scores of any shape, classes along `axis`.
+
+    Returns:
+        The loss, without that axis.
+
+    >>> import numpy as np
+    >>> softmax_crossentropy.op.reference(np.array([[0., 1.]]), np.array([[0., 0.]])).round(4)
+    array([0.6931])
+    """
+    return negative(sum_(multiply(target, log_softmax(logits, axis)), axis=axis))
+
+
+def _sparse_spec(target: TensorSpec, logits: TensorSpec) -> TensorSpec:
+    if dtypes.is_float(target.dtype):
+        raise DTypeError(f"sparse_softmax_crossentropy expects integer class indices, got {target.dtype}.")
+    if target.rank != logits.rank - 1:
+        raise ShapeError(
+            f"sparse_softmax_crossentropy expects one class index per row of logits: for logits of shape {logits.shape} "
+            f"targets of shape {logits.shape[:-1]}, got {target.shape}."
+        )
+    return logits.with_shape(rules.broadcast_shapes(target.shape, logits.shape[:-1]))
+
+
+def _np_sparse(target: Any, logits: Any) -> Any:
+    classes = np.asarray(logits).shape[-1]
+    return _np_softmax_crossentropy(np.asarray(target)[..., None] == np.arange(classes), logits)
+
+
+def _sparse_vjp(g: Any, out: Any, target: Any, logits: Any) -> Any:
+    hits = one_hot(target, logits.shape[-1], logits.dtype)
+    total = sum_(hits, axis=-1, keepdims=True)
+    return None, multiply(expand_dims(g, -1), subtract(multiply(softmax(logits), total), hits))
+
+
+@composite(infer=_sparse_spec, promote=("logits",), to_float=True, reference=_np_sparse, vjp=_sparse_vjp)
+def sparse_softmax_crossentropy(target: Tensor, logits: Tensor) -> Any:
+    """Cross-entropy between class indices and logits along the last axis.
+
+    Args:
+        target: integer class indices, in the logits' shape without its last axis. An index out of range counts as no
+            class: its loss is 0.
+        logits: scores (..., classes); the number of classes must be known.
+
+    >>> import numpy as np
+    >>> sparse_softmax_crossentropy.op.reference(np.array([1]), np.array([[0., 0.]])).round(4)
+    array([0.6931])
+    """
+    spec = spec_of(logits)
+    classes = spec.shape[-1]
+    if classes is None:
+        raise ShapeError(f"sparse_softmax_crossentropy needs a known number of classes, got logits of shape {spec.shape}.")
+    return negative(sum_(multiply(one_hot(target, classes, spec.dtype), log_softmax(logits)), axis=-1))
+
+
+def _np_sigmoid(target: Any, logits: Any) -> Any:
+    x = np.asarray(logits)
+    return (np.maximum(x, 0) - x * target + np.log1p(np.exp(-np.abs(x)))).astype(x.dtype)
+
+
+def _sigmoid_vjp(g: Any, out: Any, target: Any, logits: Any) -> Any:
+    return (unbroadcast(negative(multiply(g, logits)), target),
+            unbroadcast(multiply(g, subtract(sigmoid(logits), target)), logits))  # fmt: skip
+
+
+@composite(infer=rules.broadcast("target", "logits"), to_float=True, reference=_np_sigmoid, vjp=_sigmoid_vjp)
+def sigmoid_crossentropy(target: Tensor, logits: Tensor) -> Any:
+    """Elementwise cross-entropy between probabilities and logits, without overflow.
+
+    >>> import numpy as np
+    >>> sigmoid_crossentropy.op.reference(np.array([1.]), np.array([0.])).round(4)
+    array([0.6931])
+    """
+    return add(multiply(target, softplus(negative(logits))), multiply(subtract(1, target), softplus(logits)))

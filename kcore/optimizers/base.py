@@ -1,0 +1,211 @@
+"""What every optimizer shares: hyperparameters that live in variables, gradients with clipping, state, configuration.
+
+An optimizer is a formula for updates: `get_updates(loss, params)` builds graph nodes and computes nothing. Formulas of
+particular optimizers are in the other modules of this room; who runs the updates is `kcore.training`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kcore import backend as K
+from kcore.errors import ArgumentError, GraphError, ShapeError
+
+#: Entries that configurations written by other Keras versions carry and that say nothing here.
+_FOREIGN_KEYS = frozenset({
+    "name", "is_legacy_optimizer", "jit_compile", "use_ema", "ema_momentum", "ema_overwrite_frequency", "centered",
+    "global_clipnorm", "weight_decay", "loss_scale_factor", "gradient_accumulation_steps", "schedule_decay_steps",
+})  # fmt: skip
+
+
+class Hyperparameter:
+    """A number of an optimizer, kept in a variable: `optimizer.lr = 0.1` sets it, reading gives the variable."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        try:
+            return instance.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(f"{type(instance).__name__} has no attribute {self.name!r} yet.") from None
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        current = instance.__dict__.get(self.name)
+        if current is not None and not K.is_tensor(value) and not K.is_variable(value):
+            K.set_value(current, value)
+        else:
+            instance.__dict__[self.name] = value
+
+
+class Optimizer:
+    """Base of all optimizers. Subclasses write `get_updates(loss, params)`.
+
+    Args:
+        clipnorm: gradients are scaled down together so that their global norm is at most this.
+        clipvalue: each gradient entry is clipped to [-clipvalue, clipvalue].
+    """
+
+    learning_rate = Hyperparameter()
+
+    def __init__(self, **kwargs: Any) -> None:
+        for key in kwargs:
+            if key not in ("clipnorm", "clipvalue"):
+                raise TypeError(
+                    f"{type(self).__name__} got an unexpected argument {key!r}. Besides its own arguments an optimizer "
+                    "takes 'clipnorm' and 'clipvalue'."
+                )
+        self.__dict__.update(kwargs)
+        self.updates: list[Any] = []
+        self.weights: list[Any] = []
+
+    def _variables(self, **values: float) -> None:
+        """Make a variable of each named number."""
+        with K.name_scope(type(self).__name__):
+            for name, value in values.items():
+                integer = name == "iterations"
+                setattr(self, name, K.variable(value, dtype="int64" if integer else K.floatx(), name=name))
+
+    @property
+    def lr(self) -> Any:
+        """The learning rate's variable, by its short name."""
+        return self.learning_rate
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        self.learning_rate = value
+
+    # --- building updates ---------------------------------------------------------------------------------------------
+
+    def get_updates(self, loss: Any, params: Sequence[Any]) -> list[Any]:
+        """Updates of `params` and of the optimizer's own state that take one step down the gradient of `loss`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define get_updates(loss, params).")
+
+    def get_gradients(self, loss: Any, params: Sequence[Any]) -> list[Any]:
+        """Gradients of `loss` by each of `params`, clipped as the constructor was told.
+
+        Raises GraphError when the loss does not depend on a parameter through differentiable ops.
+        """
+        grads = K.gradients(loss, list(params))
+        missing = [p.name for p, g in zip(params, grads, strict=True) if g is None]
+        if missing:
+            raise GraphError(
+                f"The loss has no gradient by {', '.join(missing)}: either it does not depend on them, or only through "
+                "ops without a gradient (K.argmax, K.round, K.equal, ...). Freeze those layers (layer.trainable = "
+                "False) before compile(), or use differentiable ops."
+            )
+        clipnorm, clipvalue = getattr(self, "clipnorm", None), getattr(self, "clipvalue", None)
+        if clipnorm is not None and clipnorm > 0:
+            norm = K.sqrt(sum(K.sum(K.square(g)) for g in grads))
+            grads = [clip_norm(g, clipnorm, norm) for g in grads]
+        if clipvalue is not None and clipvalue > 0:
+            grads = [K.clip(g, -clipvalue, clipvalue) for g in grads]
+        return grads
+
+    def _slots(self, name: str, params: Sequence[Any]) -> list[Any]:
+        """One variable of zeros like each parameter, named `name_0`, `name_1`, ..."""
+        return [K.zeros(K.int_shape(p), dtype=K.dtype(p), name=f"{name}_{i}") for i, p in enumerate(params)]
+
+    def _decayed_rate(self) -> Any:
+        """The learning rate after time-based decay: lr / (1 + decay * iterations)."""
+        if not self.initial_decay > 0:  # type: ignore[attr-defined]
+            return self.learning_rate
+        iterations = K.cast(self.iterations, K.dtype(self.decay))  # type: ignore[attr-defined]
+        return self.learning_rate * (1.0 / (1.0 + self.decay * iterations))  # type: ignore[attr-defined]
+
+    def _step(self) -> Any:
+        """The number of this step, from 1 on, as a float."""
+        return K.cast(self.iterations, K.floatx()) + 1.0  # type: ignore[attr-defined]
+
+    def _count(self) -> list[Any]:
+        """The update that counts the step."""
+        return [K.update_add(self.iterations, 1)]  # type: ignore[attr-defined]
+
+    # --- state and configuration --------------------------------------------------------------------------------------
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The state (step count, moments, ...) as arrays."""
+        return list(K.batch_get_value(self.weights))
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set the state from arrays in the order of `get_weights()`. Raises ArgumentError, ShapeError."""
+        if len(weights) != len(self.weights):
+            raise ArgumentError(
+                f"{type(self).__name__} has {len(self.weights)} state arrays, got {len(weights)}. The state exists once "
+                "the model is compiled and has made its train function (one train_on_batch, or loading)."
+            )
+        for variable, value in zip(self.weights, weights, strict=True):
+            if K.int_shape(variable) != np.shape(value):
+                raise ShapeError(
+                    f"State {variable.name!r} of {type(self).__name__} has shape {K.int_shape(variable)}; got an array "
+                    f"of shape {np.shape(value)}."
+                )
+        K.batch_set_value(list(zip(self.weights, weights, strict=True)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Constructor arguments, hyperparameters with their present values."""
+        return {key: getattr(self, key) for key in ("clipnorm", "clipvalue") if hasattr(self, key)}
+
+    def _values(self, *names: str) -> dict[str, float]:
+        return {name: float(K.get_value(getattr(self, name))) for name in names}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Optimizer:
+        """The optimizer of a `get_config()`, also of one that another Keras version wrote."""
+        known = {
+            k: v for k, v in config.items()
+            if k not in _FOREIGN_KEYS and not (k in ("clipnorm", "clipvalue") and v is None)
+        }  # fmt: skip
+        return cls(**known)
+
+
+class StepCounting(Optimizer):
+    """An optimizer whose first state array is its step count; older files lack that entry."""
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """As in the base; a missing step count is taken for 0."""
+        if len(weights) == len(self.weights) - 1:
+            weights = [np.array(0), *weights]
+        super().set_weights(weights)
+
+
+def clip_norm(g: Any, c: float, n: Any) -> Any:
+    """The gradient `g` scaled by `c / n` where the norm `n` reaches `c`."""
+    if c <= 0:
+        return g
+    return g * K.switch(K.greater_equal(n, c), c / n, K.ones_like(n))
+
+
+def constrained_last(params: Sequence[Any]) -> list[list[int]]:
+    """Positions of the parameters without and with a constraint, empty groups left out.
+
+    Each group is one multi-tensor update. Those without a constraint can then be overwritten in place.
+    """
+    free = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is None]
+    held = [i for i, p in enumerate(params) if getattr(p, "constraint", None) is not None]
+    return [group for group in (free, held) if group]
+
+
+def constrained(param: Any, value: Any) -> Any:
+    """The new value, projected by the parameter's constraint if it has one."""
+    constraint = getattr(param, "constraint", None)
+    return value if constraint is None else constraint(value)
+
+
+def multi_tensor_updates(step: Callable[..., Sequence[Any]], params: Sequence[Any], *lists: Sequence[Any]) -> list[Any]:
+    """Updates through a list op: `step(params, grads, *slots)` returns new parameters, then each list of new slots.
+
+    `lists` are the gradients and the slots, each as long as `params`.
+    """
+    updates: list[Any] = []
+    for group in constrained_last(params):
+        targets = [[items[i] for i in group] for items in (params, *lists[1:])]
+        outputs = list(step(targets[0], [lists[0][i] for i in group], *targets[1:]))
+        variables = [v for target in targets for v in target]
+        updates += [K.update(v, constrained(v, new)) for v, new in zip(variables, outputs, strict=True)]
+    return updates
