@@ -132,6 +132,8 @@ def compiled(backend: Any, op: Op, arguments: Arguments) -> None:
 
 def gradient(backend: Any, op: Op, arguments: Arguments) -> None:
     """Gradients of a weighted sum of the results, against the core's own rules on the reference backend."""
+    if not all(np.isfinite(a).all() for _, _, a in _tensors(op, arguments) if a.dtype.kind == "f"):
+        return
     got = _gradients(op, arguments, backend.name)
     want = _gradients(op, arguments, "numpy")
     for i, (g, w) in enumerate(zip(got, want, strict=True)):

@@ -118,6 +118,7 @@ class _Found(Exception):  # noqa: N818 - a finding, not an error
 def _over_examples(op: Op, prop: Property, backend: Any, count: int) -> int:
     """Run the property over drawn examples; returns their number, raises _Found with the smallest failure."""
     tried = 0
+    dtypes = backend.capabilities.dtypes
     last: dict[str, Any] = {}
 
     @hypothesis.settings(
@@ -127,7 +128,7 @@ def _over_examples(op: Op, prop: Property, backend: Any, count: int) -> int:
     @hypothesis.given(st.data())
     def test(data: Any) -> None:
         nonlocal tried
-        arguments = op.cases(HypothesisDraw(data.draw))
+        arguments = op.cases(HypothesisDraw(data.draw, dtypes))
         tried += 1
         last["arguments"] = arguments
         prop.run(backend, op, arguments)
