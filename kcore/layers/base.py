@@ -236,6 +236,6 @@ def _to_snake_case(name: str) -> str:
 
 def check_positive(layer: str, argument: str, value: Any) -> Any:
     """The value, when it is a positive integer; else ArgumentError that names layer and argument."""
-    if isinstance(value, bool) or not isinstance(value, int) and not hasattr(value, "__index__") or int(value) <= 0:
+    if isinstance(value, bool) or (not isinstance(value, int) and not hasattr(value, "__index__")) or int(value) <= 0:
         raise ArgumentError(f"{layer}: `{argument}` must be a positive integer, got {value!r}.")
     return value

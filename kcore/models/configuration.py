@@ -42,12 +42,14 @@ class Configuration:
             )
         numbers = self._saved_node_numbers()
         model: Any = self
-        return copy.deepcopy({
-            "name": self.name,
-            "layers": [self._layer_entry(layer, numbers) for layer in self.layers],
-            "input_layers": _ends(model._input_coordinates, numbers),
-            "output_layers": _ends(model._output_coordinates, numbers),
-        })
+        return copy.deepcopy(
+            {
+                "name": self.name,
+                "layers": [self._layer_entry(layer, numbers) for layer in self.layers],
+                "input_layers": _ends(model._input_coordinates, numbers),
+                "output_layers": _ends(model._output_coordinates, numbers),
+            }
+        )
 
     def _saved_node_numbers(self) -> dict[str, int]:
         """The calls that belong to this model, renumbered: others are not saved."""
@@ -114,7 +116,7 @@ class Configuration:
         Args:
             **kwargs: for `yaml.safe_dump`.
         """
-        from kcore.models.serialization import yaml_module  # noqa: PLC0415 - optional dependency
+        from kcore.models.serialization import yaml_module
 
         return str(yaml_module().safe_dump(json.loads(self.to_json()), **kwargs))
 
@@ -143,13 +145,13 @@ class Configuration:
 
     def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any) -> None:
         """Save architecture, weights and training state to one file (see `kcore.saving`)."""
-        from kcore.saving import save_model  # noqa: PLC0415 - a room above, entered by this door alone
+        from kcore.saving import save_model
 
         save_model(self, filepath, overwrite, include_optimizer, **kwargs)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Save the weights to a file (see `kcore.saving`)."""
-        from kcore.saving import save_weights  # noqa: PLC0415
+        from kcore.saving import save_weights
 
         save_weights(self, filepath, overwrite, **kwargs)
 
@@ -162,7 +164,7 @@ class Configuration:
         **kwargs: Any,
     ) -> None:
         """Load weights that `save_weights` or `save` wrote (see `kcore.saving`)."""
-        from kcore.saving import load_weights  # noqa: PLC0415
+        from kcore.saving import load_weights
 
         load_weights(self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape, **kwargs)
 
@@ -173,7 +175,7 @@ def json_value(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, type) or callable(value) and hasattr(value, "__name__"):
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__name__")):
         return value.__name__
     if hasattr(value, "get_config"):
         return {"class_name": type(value).__name__, "config": value.get_config()}
