@@ -13,8 +13,8 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import ArgumentError
-from kcore.utils.objects import deserialize_keras_object, serialize_keras_object
 from kcore.utils.losses_utils import Reduction, compute_weighted_loss
+from kcore.utils.objects import deserialize_keras_object, serialize_keras_object
 
 # --- functions --------------------------------------------------------------------------------------------------------
 

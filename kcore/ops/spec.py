@@ -294,7 +294,8 @@ def _is_plain(item: Any) -> bool:
 def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
     """The operand as a value of the graph, cast to `dtype` when one is given."""
     if isinstance(value, Symbolic):
-        value = getattr(value, "pending", None) or value  # a variable read after its update (see graph.updates)
+        pending = getattr(value, "pending", None)  # a variable read after its update (see graph.updates)
+        value = value if pending is None else pending
         if dtype is None or value.dtype == dtype:
             return value  # type: ignore[no-any-return]
         return apply(REGISTRY["cast"], {"x": value, "dtype": dtype})  # type: ignore[no-any-return]

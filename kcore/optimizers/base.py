@@ -206,6 +206,6 @@ def multi_tensor_updates(step: Callable[..., Sequence[Any]], params: Sequence[An
     for group in constrained_last(params):
         targets = [[items[i] for i in group] for items in (params, *lists[1:])]
         outputs = list(step(targets[0], [lists[0][i] for i in group], *targets[1:]))
-        for variable in (v for target in targets for v in target):
-            updates.append(K.update(variable, constrained(variable, outputs.pop(0))))
+        variables = [v for target in targets for v in target]
+        updates += [K.update(v, constrained(v, new)) for v, new in zip(variables, outputs, strict=True)]
     return updates
