@@ -91,7 +91,7 @@ class Layer(LayerNodes, LayerState):
         """Make the weights for inputs of this shape (a list of shapes for several inputs)."""
         self.built = True
 
-    def call(self, inputs: Any, **kwargs: Any) -> Any:
+    def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The formula: tensors to a tensor or a list of tensors."""
         return inputs
 
