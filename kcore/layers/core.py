@@ -370,3 +370,7 @@ class ActivityRegularization(Layer):
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         return {**super().get_config(), "l1": self.l1, "l2": self.l2}
+
+
+# Keras 2 keeps Lambda here; it has a file of its own.
+from kcore.layers.lambda_layer import Lambda  # noqa: E402, F401

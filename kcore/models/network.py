@@ -28,6 +28,9 @@ class Network(Configuration, GraphExecution, Layer):
     no inputs and outputs to this constructor.
     """
 
+    # The layers inside have declared their shapes already.
+    _shape_from_trace = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         for old, new in (("input", "inputs"), ("output", "outputs")):
             if old in kwargs:

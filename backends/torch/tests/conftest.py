@@ -1,0 +1,103 @@
+"""What the tests of this backend share: the backend itself, and running one function on it and on NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kcore import plugin
+from kcore.backend import active
+from kcore.errors import BackendNotFoundError
+from kcore.graph.function import Function, placeholder
+from kcore.graph.gradients import gradients
+from kcore.ops import REGISTRY
+
+
+@pytest.fixture(scope="session")
+def torch_backend() -> Any:
+    try:
+        return active.load("torch")
+    except BackendNotFoundError:  # not installed, run from a source tree
+        import kcore_torch.plugin
+
+        plugin.register(kcore_torch.plugin)
+        return active.load("torch")
+
+
+@pytest.fixture(autouse=True)
+def on_torch(torch_backend: Any) -> Iterator[None]:
+    with active.backend_scope("torch"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def plain(torch_backend: Any) -> Any:
+    """This backend without its overrides: composites are computed as they are defined."""
+    from kcore_torch.backend import TorchBackend
+
+    backend = TorchBackend()
+    backend.name = "torch-plain"
+    backend.kernels = {name: kernel for name, kernel in backend.kernels.items() if REGISTRY[name].is_primitive}
+    backend.inplace = {}
+    return backend
+
+
+@pytest.fixture
+def agree() -> Callable[..., list[np.ndarray]]:
+    """Run a function on the NumPy backend (gradients by the core's VJP rules) and here; both must give the same.
+
+    `oracle`: another backend to compare with.
+    """
+
+    def run(inputs: Any, outputs: Any, feeds: Any, rtol: float = 1e-9, atol: float = 1e-9,
+            oracle: Any = None) -> list[np.ndarray]:  # fmt: skip
+        function = Function(inputs, outputs)
+        with active.backend_scope("numpy"):
+            active._stack[-1] = oracle or active.backend()
+            expected = function(feeds)
+        got = function(feeds)
+        for a, b in zip(got, expected, strict=True):
+            assert a.shape == b.shape
+            assert a.dtype == b.dtype
+            np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+        return got
+
+    return run
+
+
+@pytest.fixture
+def agree_on(agree: Callable[..., list[np.ndarray]]) -> Callable[..., list[np.ndarray]]:
+    """Values and gradients (on request of second order too) of an op or function of arrays, here and on NumPy."""
+
+    def run(fn: Callable[..., Any], *arrays: Any, second: bool = False, values_only: bool = False,
+            **settings: Any) -> list[np.ndarray]:  # fmt: skip
+        feeds = [np.asarray(a) for a in arrays]
+        inputs = [placeholder(a.shape, str(a.dtype)) for a in feeds]
+        result = fn(*inputs)
+        outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+        floats = [x for x in inputs if x.dtype.startswith("float")]
+        found: list[Any] = []
+        if floats and not values_only and all(y.dtype.startswith("float") for y in outputs):
+            found = connected(gradients(weighted(outputs), floats))
+        if found and second:
+            found += connected(gradients(weighted(found), floats))
+        return agree(inputs, [*outputs, *found], feeds, **settings)
+
+    return run
+
+
+def connected(values: list[Any]) -> list[Any]:
+    return [v for v in values if v is not None]
+
+
+def weighted(values: list[Any]) -> Any:
+    """A scalar that looks at every element, each with another weight."""
+    total = None
+    for k, value in enumerate(values):
+        weights = np.cos(np.arange(np.prod(value.shape, dtype=int)) + k).reshape(value.shape)
+        term = REGISTRY["sum"].public(value * weights)
+        total = term if total is None else total + term
+    return total
