@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -178,8 +178,13 @@ def _merge(pairs: Sequence[tuple[Variable, Symbolic]]) -> list[tuple[Variable, S
 
 def substitute(value: Symbolic, old: Symbolic, new: Symbolic) -> Symbolic:
     """The value computed with `new` in place of `old`."""
-    replaced: dict[int, Symbolic] = {id(old): new}
-    for node in ir.topological([value]):
+    return substitute_all([value], {old: new})[0]
+
+
+def substitute_all(values: Sequence[Symbolic], replacements: Mapping[Symbolic, Symbolic]) -> list[Symbolic]:
+    """The values computed with others in place of some; what they share is copied once."""
+    replaced: dict[int, Symbolic] = {id(old): new for old, new in replacements.items()}
+    for node in ir.topological(values):
         if not any(id(x) in replaced for x in node.inputs):
             continue
         arguments = {
@@ -188,8 +193,8 @@ def substitute(value: Symbolic, old: Symbolic, new: Symbolic) -> Symbolic:
         }
         with ir.entering(node.frame):
             clone = ir.Node(node.op, arguments, [out.spec for out in node.outputs], name=node.name)
-        replaced.update({id(a): b for a, b in zip(node.outputs, clone.outputs, strict=True)})
-    return replaced.get(id(value), value)
+        replaced.update({id(a): b for a, b in zip(node.outputs, clone.outputs, strict=True) if id(a) not in replaced})
+    return [replaced.get(id(value), value) for value in values]
 
 
 def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
