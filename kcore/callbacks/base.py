@@ -178,7 +178,7 @@ class CallbackList:
             median = statistics.median(times)
             if self._batch_time > 0 and median > 0.1 and median > 0.95 * self._batch_time:
                 warnings.warn(
-                    f"Method ({name}) is slow compared to the batch update ({self._batch_time:f}). Check your callbacks.",
+                    f"Method ({name}) is slow compared to the batch update ({self._batch_time:f}). Check callbacks.",
                     RuntimeWarning,
                     stacklevel=4,
                 )
