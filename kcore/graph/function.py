@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from kcore import variables as variables_module
 from kcore.backend import active
 from kcore.errors import DataError, GraphError, ShapeError
 from kcore.graph import ir, phase
+from kcore.graph.clone import substitute
 from kcore.graph.emit import Emitter
 from kcore.graph.ir import Symbolic, SymbolicTensor
 from kcore.graph.passes import Rewriter
@@ -171,30 +172,9 @@ def _merge(pairs: Sequence[tuple[Variable, Symbolic]]) -> list[tuple[Variable, S
     for variable, value in pairs:
         earlier = merged.get(id(variable))
         if earlier is not None and earlier[1] is not value:
-            value = substitute(value, variable, earlier[1])
+            value = substitute(value, {variable: earlier[1]})
         merged[id(variable)] = (variable, value)
     return list(merged.values())
-
-
-def substitute(value: Symbolic, old: Symbolic, new: Symbolic) -> Symbolic:
-    """The value computed with `new` in place of `old`."""
-    return substitute_all([value], {old: new})[0]
-
-
-def substitute_all(values: Sequence[Symbolic], replacements: Mapping[Symbolic, Symbolic]) -> list[Symbolic]:
-    """The values computed with others in place of some; what they share is copied once."""
-    replaced: dict[int, Symbolic] = {id(old): new for old, new in replacements.items()}
-    for node in ir.topological(values):
-        if not any(id(x) in replaced for x in node.inputs):
-            continue
-        arguments = {
-            k: ir.map_values(lambda x: replaced.get(id(x), x), a) if not isinstance(a, ir.Subgraph) else a
-            for k, a in node.arguments.items()
-        }
-        with ir.entering(node.frame):
-            clone = ir.Node(node.op, arguments, [out.spec for out in node.outputs], name=node.name)
-        replaced.update({id(a): b for a, b in zip(node.outputs, clone.outputs, strict=True) if id(a) not in replaced})
-    return [replaced.get(id(value), value) for value in values]
 
 
 def evaluate(values: Sequence[Any]) -> list[np.ndarray]:

@@ -35,7 +35,7 @@ def _scan_spec(body: Subgraph, carry: Any, xs: Any, length: Any, reverse: bool) 
 def _scan_vjp(g: Any, out: Any, body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
     from kcore.graph.control_vjp import scan_vjp
 
-    return scan_vjp(g, body, carry, xs, length, reverse)
+    return scan_vjp(g, out, body, carry, xs, length, reverse)
 
 
 @primitive(infer=_scan_spec, reference=_np_scan, vjp=_scan_vjp, promote=(), multiple=True)

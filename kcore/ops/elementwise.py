@@ -272,7 +272,7 @@ def ceil(x: Tensor) -> Any:
 @_step()
 def round_(x: Tensor) -> Any:
     """Nearest integer, halves to even, in x's dtype."""
-    return np.round(x)
+    return np.round(x).astype(np.asarray(x).dtype)
 
 
 @primitive(infer=rules.same("x", "bool"), differentiable=False)

@@ -1,0 +1,134 @@
+"""What a model looks like in text, and the number of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kcore import backend as K
+from kcore.errors import NodeError
+
+
+def count_params(weights: Iterable[Any]) -> int:
+    """The number of scalars in these weights, each weight counted once."""
+    return sum(int(K.count_params(w)) for w in {id(w): w for w in weights}.values())
+
+
+class _Table:
+    """Rows of text in columns of fixed width."""
+
+    def __init__(self, line_length: int, positions: Sequence[float], print_fn: Callable[[str], Any]) -> None:
+        relative = positions[-1] <= 1
+        self.positions = [int(line_length * p) if relative else int(p) for p in positions]
+        self.line_length = line_length
+        self.print_fn = print_fn
+
+    def rule(self, character: str) -> None:
+        """A line across."""
+        self.print_fn(character * self.line_length)
+
+    def row(self, fields: Sequence[Any]) -> None:
+        """One row; what is too long for its column is cut, with a space before the next."""
+        line = ""
+        for i, (field, end) in enumerate(zip(fields, self.positions, strict=False)):
+            line = (line[:-1] + " " if i else line) + str(field)
+            line = line[:end].ljust(end)
+        self.print_fn(line)
+
+
+def print_summary(
+    model: Any,
+    line_length: int | None = None,
+    positions: Sequence[float] | None = None,
+    print_fn: Callable[[str], Any] | None = None,
+) -> None:
+    """Print a model's layers with their output shapes and parameter counts; for branching models also connections.
+
+    Args:
+        model: a built model.
+        line_length: of the printed lines; 65, or 98 with connections.
+        positions: where columns end, in characters or as parts of the line.
+        print_fn: called with each line; `print` when None.
+    """
+    print_fn = print if print_fn is None else print_fn
+    chain = _is_chain(model)
+    header = ["Layer (type)", "Output Shape", "Param #"] + ([] if chain else ["Connected to"])
+    table = _Table(
+        line_length or (65 if chain else 98),
+        positions or ([0.45, 0.85, 1.0] if chain else [0.33, 0.55, 0.67, 1.0]),
+        print_fn,
+    )
+    print_fn(f'Model: "{model.name}"')
+    table.rule("_")
+    table.row(header)
+    table.rule("=")
+    for i, layer in enumerate(model.layers):
+        sources = [] if chain else _sources(model, layer)
+        table.row([f"{layer.name} ({type(layer).__name__})", _shape(layer), layer.count_params(), *sources[:1]])
+        for source in sources[1:]:
+            table.row(["", "", "", source])
+        table.rule("=" if i == len(model.layers) - 1 else "_")
+    _print_totals(model, table)
+
+
+def _print_totals(model: Any, table: _Table) -> None:
+    check = getattr(model, "_check_trainable_weights_consistency", None)
+    if check is not None:
+        check()
+    # What was trainable at `compile` is what training changes.
+    trainable = count_params(getattr(model, "_collected_trainable_weights", model.trainable_weights))
+    fixed = count_params(model.non_trainable_weights)
+    table.print_fn(f"Total params: {trainable + fixed:,}")
+    table.print_fn(f"Trainable params: {trainable:,}")
+    table.print_fn(f"Non-trainable params: {fixed:,}")
+    table.rule("_")
+
+
+def _shape(layer: Any) -> Any:
+    try:
+        return layer.output_shape
+    except NodeError:
+        return "multiple"
+
+
+def _is_chain(model: Any) -> bool:
+    """Whether each layer follows the one before: then connections need no column."""
+    if type(model).__name__ == "Sequential" or not model._is_graph_network:
+        return True
+    nodes = []
+    for level in model._nodes_by_depth.values():
+        if len(level) > 1 or len(level[0].inbound_layers) > 1:
+            return False
+        nodes += level
+    own = {id(node) for node in nodes}
+    return all(sum(id(node) in own for node in layer._inbound_nodes) <= 1 for layer in model.layers)
+
+
+def _sources(model: Any, layer: Any) -> list[str]:
+    relevant = {id(node) for level in model._nodes_by_depth.values() for node in level}
+    sources = [
+        f"{inbound.name}[{node_index}][{tensor_index}]"
+        for node in layer._inbound_nodes
+        if id(node) in relevant
+        for inbound, node_index, tensor_index in zip(
+            node.inbound_layers, node.node_indices, node.tensor_indices, strict=True
+        )
+    ]
+    return sources or [""]
+
+
+def convert_all_kernels_in_model(model: Any) -> None:
+    """Turn the kernels of convolutions by half a turn: between correlation and convolution as other backends kept it."""
+    convolutions = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"}
+    kernels = [layer.kernel for layer in model.layers if type(layer).__name__ in convolutions]
+    K.batch_set_value([(kernel, convert_kernel(K.get_value(kernel))) for kernel in kernels])
+
+
+def convert_kernel(kernel: np.ndarray) -> np.ndarray:
+    """A convolution kernel (of 3, 4 or 5 axes) with its spatial axes reversed."""
+    kernel = np.asarray(kernel)
+    if not 3 <= kernel.ndim <= 5:
+        raise ValueError(f"A convolution kernel has 3, 4 or 5 axes, got shape {kernel.shape}.")
+    return np.copy(np.flip(kernel, tuple(range(kernel.ndim - 2))))

@@ -1,0 +1,150 @@
+"""Names in configurations to objects and back: custom objects, and closed tables of known classes.
+
+A configuration names classes and functions. A name is looked up in the caller's custom objects, then in those in
+scope, then in the table of the room that reads it. Nothing is imported by name, and nothing that a file brought runs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from kcore.errors import ArgumentError, UnknownNameError, suggestion
+
+_custom_objects: dict[str, Any] = {}
+
+
+class CustomObjectScope:
+    """Makes custom objects known by name inside a with-block; afterwards everything is as it was.
+
+    Args:
+        *args: dictionaries `{name: class or function}`.
+
+    >>> with CustomObjectScope({"swish": abs}):
+    ...     "swish" in get_custom_objects()
+    True
+    >>> "swish" in get_custom_objects()
+    False
+    """
+
+    def __init__(self, *args: Mapping[str, Any] | None) -> None:
+        self.custom_objects = args
+        self.backup: dict[str, Any] | None = None
+
+    def __enter__(self) -> CustomObjectScope:
+        self.backup = dict(_custom_objects)
+        for objects in self.custom_objects:
+            _custom_objects.update(objects or {})
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        _custom_objects.clear()
+        _custom_objects.update(self.backup or {})
+
+
+def custom_object_scope(*args: Mapping[str, Any] | None) -> CustomObjectScope:
+    """A `CustomObjectScope` of the given dictionaries."""
+    return CustomObjectScope(*args)
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """The live dictionary of custom objects in scope; change it to register names for the whole process."""
+    return _custom_objects
+
+
+def has_arg(fn: Any, name: str, accept_all: bool = False) -> bool:
+    """Whether `fn` takes an argument of that name by keyword.
+
+    Args:
+        fn: any callable.
+        name: the argument.
+        accept_all: what to say of a function that has no such parameter but takes `**kwargs`.
+
+    >>> has_arg(lambda x, mask=None: x, "mask"), has_arg(lambda **k: k, "mask"), has_arg(lambda **k: k, "mask", True)
+    (True, False, True)
+    """
+    try:
+        parameters = inspect.signature(fn).parameters
+    except (TypeError, ValueError):  # some builtins have no signature
+        return False
+    parameter = parameters.get(name)
+    if parameter is None:
+        return accept_all and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+
+
+def serialize_keras_object(instance: Any) -> Any:
+    """`{"class_name", "config"}` of an object that has `get_config`, the name of a function or class, or None.
+
+    >>> serialize_keras_object(abs)
+    'abs'
+    """
+    if instance is None:
+        return None
+    if hasattr(instance, "get_config"):
+        return {"class_name": type(instance).__name__, "config": instance.get_config()}
+    if hasattr(instance, "__name__"):
+        return instance.__name__
+    raise ArgumentError(
+        f"Cannot serialize {instance!r}: expected an object with `get_config()`, a function or a class."
+    )
+
+
+def find_object(
+    name: str,
+    module_objects: Mapping[str, Any] | None,
+    custom_objects: Mapping[str, Any] | None,
+    kind: str,
+) -> Any:
+    """The class or function of that name: the caller's, the scope's, or the table's. Raises UnknownNameError."""
+    for table in (custom_objects, _custom_objects, module_objects):
+        if table is not None and name in table:
+            return table[name]
+    known = sorted(k for k in (module_objects or {}) if not k.startswith("_"))
+    hint = suggestion(name, known)
+    listed = ", ".join(known) if known else "none"
+    raise UnknownNameError(
+        f"Unknown {kind}: {name}.{hint} Pass your own in `custom_objects={{{name!r}: ...}}`. Known: {listed}."
+    )
+
+
+def deserialize_keras_object(
+    identifier: Any,
+    module_objects: Mapping[str, Any] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+    printable_module_name: str = "object",
+) -> Any:
+    """The object that a configuration describes, or the function or class that a name means.
+
+    Args:
+        identifier: `{"class_name": ..., "config": {...}}`, a name, or None.
+        module_objects: the table of known names.
+        custom_objects: the caller's own names; they win.
+        printable_module_name: what the error calls the kind of object.
+    """
+    if identifier is None:
+        return None
+    if isinstance(identifier, Mapping):
+        if "class_name" not in identifier or "config" not in identifier:
+            raise ArgumentError(
+                f"A configuration of {printable_module_name} has the keys 'class_name' and 'config'; "
+                f"got {identifier!r}."
+            )
+        target = find_object(identifier["class_name"], module_objects, custom_objects, printable_module_name)
+        return _instantiate(target, identifier["config"], custom_objects or {})
+    if isinstance(identifier, str):
+        return find_object(identifier, module_objects, custom_objects, printable_module_name)
+    raise ArgumentError(
+        f"Could not interpret serialized {printable_module_name}: {identifier!r}. Expected a name or a dictionary."
+    )
+
+
+def _instantiate(target: Any, config: Any, custom_objects: Mapping[str, Any]) -> Any:
+    if hasattr(target, "from_config"):
+        if has_arg(target.from_config, "custom_objects"):
+            return target.from_config(config, custom_objects={**_custom_objects, **custom_objects})
+        with CustomObjectScope(custom_objects):
+            return target.from_config(config)
+    with CustomObjectScope(custom_objects):  # a function that makes the object
+        return target(**config)
