@@ -15,7 +15,7 @@ from kcore.ops.spec import Tensor, composite, spec_of
 def reshaped(x: Any, shape: Any) -> Any:
     """Reshape; a single unknown size becomes -1, so that no shape arithmetic is left for run time."""
     unknown = [i for i, n in enumerate(shape) if isinstance(n, Symbolic)]
-    if len(unknown) == 1:
+    if len(unknown) == 1 and not any(n == -1 for n in shape if not isinstance(n, Symbolic)):
         shape = tuple(-1 if i == unknown[0] else n for i, n in enumerate(shape))
     return reshape(x, shape)
 
