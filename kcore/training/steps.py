@@ -12,7 +12,8 @@ from typing import Any
 
 from kcore import backend as K
 from kcore.errors import GraphError
-from kcore.graph.function import Function, substitute_all
+from kcore.graph.clone import substitute_all
+from kcore.graph.function import Function
 from kcore.graph.updates import as_pairs
 from kcore.training.plan import CompilePlan, OutputPlan
 from kcore.utils.losses_utils import squeeze_or_expand_dimensions
