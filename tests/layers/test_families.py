@@ -103,7 +103,7 @@ def test_dropout_acts_in_training_only_and_keeps_the_mean():
 
 def test_dropout_can_be_told_the_phase():
     x = np.ones((5, 10), "float32")
-    np.testing.assert_array_equal(run(layers.Dropout(0.5), x, training=1, **{}) != 1, True)
+    np.testing.assert_array_equal(run(layers.Dropout(0.5), x, training=1) != 1, True)
     inputs = Input((10,))
     y = layers.Dropout(0.5)(inputs, training=False)
     np.testing.assert_array_equal(K.function([inputs, K.learning_phase()], [y])([x, 1])[0], x)
@@ -111,7 +111,7 @@ def test_dropout_can_be_told_the_phase():
 
 def test_spatial_dropout_drops_whole_maps():
     y = run(layers.SpatialDropout2D(0.5, seed=3), np.ones((4, 3, 3, 8), "float32"), training=1)
-    assert np.all((y == y[:, :1, :1]))
+    assert np.all(y == y[:, :1, :1])
     assert {0.0, 2.0} == set(np.unique(y))
 
 
