@@ -99,6 +99,8 @@ class GraphExecution:
         tensors = [values[id(x)][0] for x in node.input_tensors]
         masks = [values[id(x)][1] for x in node.input_tensors]
         given, mask = unpack_singleton(tensors), unpack_singleton(masks)
+        if len(to_list(layer.input_spec, allow_tuple=True)) == len(tensors):  # states may come as further inputs
+            layer.assert_input_compatibility(given)
         arguments = dict(node.arguments)
         if "mask" not in arguments and has_arg(layer.call, "mask"):
             arguments["mask"] = mask

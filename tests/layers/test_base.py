@@ -108,7 +108,7 @@ def test_count_params_needs_a_built_layer():
 
 
 def test_an_unknown_argument_suggests_the_right_one():
-    with pytest.raises(TypeError, match="Keyword argument not understood by Dense: 'activaton'. Did you mean 'activation'"):
+    with pytest.raises(TypeError, match="not understood by Dense: 'activaton'. Did you mean 'activation'"):
         Dense(2, activaton="relu")
 
 

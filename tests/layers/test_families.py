@@ -56,7 +56,7 @@ LAYERS = [
 ]
 
 
-@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda x: type(x).__name__ if isinstance(x, layers.Layer) else "")
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=[type(layer).__name__ for layer, _ in LAYERS])
 def test_a_layer_made_from_its_configuration_is_equal(layer, shape):
     config = layers.serialize(layer)
     again = layers.deserialize(config)
