@@ -12,4 +12,3 @@ def fresh_session(keras_home):
     with K.backend_scope("numpy"):
         K.clear_session()
         yield
-        K.clear_session()

@@ -263,3 +263,39 @@ def test_relu_refuses_negative_arguments():
         layers.ReLU(max_value=-1)
     with pytest.raises(ValueError, match="negative_slope of ReLU layer cannot be negative value: -1"):
         layers.ReLU(negative_slope=-1)
+
+
+# --- native functions ---------------------------------------------------------------------------------------------
+
+
+def test_functions_of_the_backend_become_one_node():
+    x = data(3, 4)
+    y = run(layers.Lambda(lambda t: np.tanh(t) * 2), x)
+    np.testing.assert_allclose(y, np.tanh(x) * 2, rtol=1e-6)
+    layer = layers.Lambda(lambda t: [np.abs(t), t.sum(axis=-1)])
+    a, b = run(layer, x)
+    np.testing.assert_allclose(a, np.abs(x))
+    np.testing.assert_allclose(b, x.sum(-1), rtol=1e-5, atol=1e-6)
+    assert layer.output_shape == [(None, 4), (None,)]
+
+
+def test_layers_in_native_functions_keep_their_weights():
+    class Native(layers.Layer):
+        def build(self, input_shape):
+            self.kernel = self.add_weight("kernel", (input_shape[-1], 2))
+            self.built = True
+
+        def call(self, x):
+            return np.matmul(x, self.kernel)
+
+    layer, x = Native(), data(3, 4)
+    y = run(layer, x)
+    np.testing.assert_allclose(y, x @ layer.get_weights()[0], rtol=1e-5)
+    assert layer.kernel is layer.weights[0]
+
+
+def test_the_first_error_of_a_function_stands():
+    with pytest.raises(AttributeError, match="no attribute 'nothing_like_it'"):
+        layers.Lambda(lambda t: t.nothing_like_it)(Input((2,)))
+    with pytest.raises(TypeError, match=r"K.switch"):
+        layers.Lambda(lambda t: t if K.sum(t) > 0 else -t)(Input((2,)))
