@@ -135,5 +135,5 @@ def _native_vjp(g: Any, out: Any, fn: Any, operands: Any, specs: Any) -> Any:
 
 @primitive(infer=lambda fn, operands, specs: tuple(specs), vjp=_native_vjp, promote=(), multiple=True)
 def native_call(fn: Any, operands: Tensors, specs: Any) -> Any:
-    """What a function of the backend's own gives: `fn(*native tensors) -> tuple`, of the given specs (needs no kernel)."""
+    """What a function of the backend's own gives: `fn(*native tensors) -> tuple` (needs no kernel)."""
     return fn(*operands)
