@@ -58,7 +58,7 @@ def _index() -> dict[str, tuple[str, str]]:
 
 _WHERE: Final = _index()
 
-__all__ = sorted(_WHERE)
+__all__ = [*sorted(_WHERE)]  # noqa: PLE0604 - strings, all of them
 
 
 def __getattr__(name: str) -> Any:

@@ -50,7 +50,7 @@ def reset_uids() -> None:
     _uids.clear()
 
 
-class name_scope:
+class name_scope:  # noqa: N801 - the name that Keras users know
     """`with K.name_scope("encoder"):` puts `encoder/` before the names of variables and nodes made inside.
 
     >>> with K.name_scope("encoder"):
@@ -68,8 +68,8 @@ class name_scope:
         self._open.append(scope)
         return ir.scoped("")
 
-    def __exit__(self, *error: Any) -> None:
-        self._open.pop().__exit__(*error)
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._open.pop().__exit__(kind, error, trace)  # type: ignore[arg-type]
 
 
 def learning_phase() -> Any:

@@ -68,7 +68,7 @@ def clip(x: Tensor, min_value: Any, max_value: Any) -> Any:
     Args:
         x: tensor.
         min_value: a number; None or infinity for no bound.
-        max_value: a number; None or infinity for no bound. One below `min_value` is taken as `min_value`, as in Keras 2.
+        max_value: a number; None or infinity for no bound. One below `min_value` counts as `min_value`, as in Keras 2.
 
     >>> K.eval(K.clip(K.constant([-1., 0.5, 9.]), 0., 1.))
     array([0. , 0.5, 1. ], dtype=float32)

@@ -197,7 +197,7 @@ def _sqrt(x: Any) -> Any:
 
 @_unary(lambda g, out, x: divide(multiply(g, 0.5), out), to_float=True, reference=_sqrt)
 def sqrt(x: Tensor) -> Any:
-    """Square root; NaN below zero. (`K.sqrt` clips negatives to 0 first, as the original does.)"""
+    """Square root; NaN below zero, where `K.sqrt` clips to 0 first, as the original does."""
 
 
 @_unary(lambda g, out, x: multiply(g, multiply(-0.5, divide(out, x))), to_float=True)
