@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kcore.graph.ir import TensorSpec
+from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import dtypes, rules
 from kcore.ops.spec import Dims, primitive
 
@@ -22,10 +22,9 @@ def full(shape: Dims, value: float, dtype: str = "float32") -> Any:
 
 
 def _arange_spec(start: Any, stop: Any, step: Any, dtype: str) -> TensorSpec:
-    try:
-        return TensorSpec((len(np.arange(start, stop, step)),), dtype)
-    except TypeError:  # a symbolic bound
+    if any(isinstance(bound, Symbolic) for bound in (start, stop, step)):
         return TensorSpec((None,), dtype)
+    return TensorSpec((len(np.arange(start, stop, step)),), dtype)
 
 
 @primitive(infer=_arange_spec, differentiable=False)
