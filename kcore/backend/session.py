@@ -17,6 +17,10 @@ from kcore.graph.ir import Symbolic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: Graphs are cyclic, so what nobody refers to any more goes with Python's next collection. One takes long in a process
+#: with a framework; for less than this it can wait.
+_WORTH_COLLECTING = 2**20
+
 _uids: defaultdict[str, int] = defaultdict(int)
 
 
@@ -118,7 +122,8 @@ def clear_session() -> None:
     gradients.forget()
     for name in [n for n in linecache.cache if n.startswith("<kcore ") and not n.startswith("<kcore op ")]:
         del linecache.cache[name]
-    gc.collect()
+    if variables.stored_bytes() > _WORTH_COLLECTING:
+        gc.collect()
     variables.release_all()
 
 

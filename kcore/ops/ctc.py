@@ -149,12 +149,12 @@ def _log_sum_last(x: Any) -> Any:
 
 
 def without_padding(x: Any, fill: int) -> Any:
-    """`drop_padding` of an array."""
+    """An array without its last columns that hold nothing but `fill`."""
     used = np.flatnonzero((np.asarray(x) != fill).any(axis=0))
     return np.asarray(x)[:, : used[-1] + 1 if used.size else 0]
 
 
-@composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False, reference=without_padding)
+@composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False)
 def drop_padding(x: Tensor, fill: int) -> Any:
     """A matrix without its last columns that hold nothing but `fill`.
 
