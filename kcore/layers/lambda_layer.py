@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class FunctionName(str):
     __slots__ = ("function",)
     function: Callable[..., Any]
 
-    def __new__(cls, function: Callable[..., Any]) -> FunctionName:
+    def __new__(cls, function: Callable[..., Any]) -> Self:
         self = super().__new__(cls, getattr(function, "__name__", type(function).__name__))
         self.function = function
         return self
@@ -65,9 +65,7 @@ class Lambda(Layer):
         self.supports_masking = mask is not None
         self.mask = mask
         if output_shape is not None and not isinstance(output_shape, (tuple, list)) and not callable(output_shape):
-            raise TypeError(
-                f"In Lambda, `output_shape` must be a list, a tuple, or a function; got {output_shape!r}."
-            )
+            raise TypeError(f"In Lambda, `output_shape` must be a list, a tuple, or a function; got {output_shape!r}.")
         self._output_shape = tuple(output_shape) if isinstance(output_shape, list) else output_shape
         self._input_dtypes: Any = None
 
@@ -85,7 +83,8 @@ class Lambda(Layer):
         shape = self._output_shape(input_shape)
         if not isinstance(shape, (list, tuple)):
             raise ArgumentError(
-                f"{self.name} (Lambda): the `output_shape` function must return a tuple or a list of tuples, got {shape!r}."
+                f"{self.name} (Lambda): the `output_shape` function must return a tuple or a list of tuples, "
+                f"got {shape!r}."
             )
         if isinstance(shape, list) and (not shape or not isinstance(shape[0], (list, tuple))):
             return tuple(shape)
@@ -151,16 +150,16 @@ def _function(
         return custom_objects[name]  # type: ignore[no-any-return]
     if kind == "lambda":
         raise UnsafeFileError(
-            f"The Lambda layer {name!r} was saved with its function as Python byte code, which kcore never runs: a file "
-            f"could bring any program. Pass the {what} yourself: `custom_objects={{{name!r}: my_function}}`."
+            f"The Lambda layer {name!r} was saved with its function as Python byte code, which kcore never runs: a "
+            f"file could bring any program. Pass the {what} yourself: `custom_objects={{{name!r}: my_function}}`."
         )
     if kind != "function":
         raise TypeError(f"Lambda layer {name!r}: unknown function type {kind!r}; expected 'function'.")
     known = {str(value): value.function} if isinstance(value, FunctionName) else {}
     if value == "<lambda>" and not known:
         raise UnsafeFileError(
-            f"The Lambda layer {name!r} was saved with a function without a name (a Python lambda), which a file cannot "
-            f"hold. Pass it yourself: `custom_objects={{{name!r}: my_function}}`."
+            f"The Lambda layer {name!r} was saved with a function without a name (a Python lambda), which a file "
+            f"cannot hold. Pass it yourself: `custom_objects={{{name!r}: my_function}}`."
         )
     return deserialize_keras_object(value, known, custom_objects, f"{what} in Lambda layer {name!r}")  # type: ignore[no-any-return]
 

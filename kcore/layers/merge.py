@@ -32,7 +32,7 @@ class _Merge(Layer):
     def _check_inputs(self, inputs: Any) -> list[Any]:
         if not isinstance(inputs, list):
             raise ArgumentError(f"A merge layer ({self.name}) should be called on a list of inputs, got {inputs}.")
-        if len(inputs) < self._least or self._most is not None and len(inputs) > self._most:
+        if len(inputs) < self._least or (self._most is not None and len(inputs) > self._most):
             number = f"exactly {self._most}" if self._most else f"at least {self._least}"
             raise ArgumentError(
                 f"A `{type(self).__name__}` layer should be called on a list of {number} inputs. Got {len(inputs)} "
@@ -46,7 +46,8 @@ class _Merge(Layer):
         batch_sizes = {shape[0] for shape in shapes} - {None}
         if len(batch_sizes) > 1:
             raise ShapeError(
-                f"Can not merge tensors with different batch sizes in layer {self.name}. Got tensors with shapes: {shapes}"
+                f"Can not merge tensors with different batch sizes in layer {self.name}. Got tensors with shapes: "
+                f"{shapes}"
             )
         self._merged_shape(shapes)
         self.built = True
@@ -55,7 +56,8 @@ class _Merge(Layer):
         try:
             return reduce(_broadcast, [tuple(shape[1:]) for shape in shapes])
         except ShapeError as error:
-            raise ShapeError(f"{self.name} ({type(self).__name__}) got inputs of shapes {list(shapes)}: {error}") from None
+            kind = type(self).__name__
+            raise ShapeError(f"{self.name} ({kind}) got inputs of shapes {list(shapes)}: {error}") from None
 
     def call(self, inputs: Any) -> Any:
         """The merged inputs."""

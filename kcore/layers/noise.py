@@ -80,7 +80,9 @@ class AlphaDropout(_Noise):
         seed: of the draws.
     """
 
-    def __init__(self, rate: float, noise_shape: Sequence[int] | None = None, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, rate: float, noise_shape: Sequence[int] | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.rate = rate
         self.noise_shape = noise_shape
