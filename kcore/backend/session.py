@@ -142,12 +142,27 @@ def device_scope(name: str) -> AbstractContextManager[Any]:
     return active.backend().device_scope(name)
 
 
+def configure(*, threads: int | None = None, memory_growth: bool | None = None) -> None:
+    """Set what the active backend takes of the machine. Best at the top of a program, before the first computation.
+
+    Args:
+        threads: CPU threads.
+        memory_growth: whether GPU memory is taken as it is needed, instead of all at once.
+
+    Raises:
+        BackendError: the backend has no such setting, or it is too late for it.
+
+    >>> K.configure()
+    """
+    active.backend().configure(threads=threads, memory_growth=memory_growth)
+
+
 def _session_hook(name: str) -> Callable[..., Any]:
     hook = getattr(active.backend(), name, None)
     if hook is None:
         raise BackendError(
             f"K.{name} needs a backend with sessions; the backend {active.backend_name()!r} has none. Threads and "
-            "GPU memory are set with kcore.config (`configure`), the device with kcore.device_scope."
+            "GPU memory are set by kcore.configure(threads=..., memory_growth=...), devices by kcore.device_scope."
         )
     return hook  # type: ignore[no-any-return]
 

@@ -83,6 +83,11 @@ def test_sessions_need_a_backend_that_has_them():
         K.set_session(object())
 
 
+def test_settings_of_the_machine_go_to_the_backend():
+    with pytest.raises(BackendError, match="threads"):
+        kcore.configure(threads=2)
+
+
 def test_devices_are_those_of_the_backend():
     with kcore.device_scope("/cpu:0"):
         assert K.eval(K.constant(1.0) + 1.0) == 2
