@@ -26,7 +26,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def example_names(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> Iterator[None]:
-    """Examples in docstrings may say `K` and `np`; they run on the NumPy backend, with names and seeds from the start."""
+    """Examples in docstrings may say `K` and `np`; they run on the NumPy backend, with fresh names and seeds."""
     if not isinstance(request.node, pytest.DoctestItem):
         yield
         return
