@@ -25,6 +25,7 @@ _ROOMS: Final[dict[str, str]] = {
         batch_get_value batch_set_value eval function get_value get_variable_shape gradients moving_average_update ones
         random_normal_variable random_uniform_variable set_value update update_add update_sub variable zeros""",
     "kcore.backend.math": "pow sqrt",
+    "kcore.backend.ctc": "ctc_batch_cost ctc_decode ctc_label_dense_to_sparse",
     "kcore.backend.nn": "bias_add in_top_k normalize_batch_in_training",
     "kcore.backend.losses": "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy",
     "kcore.backend.random_api": "random_binomial random_normal random_uniform truncated_normal",
