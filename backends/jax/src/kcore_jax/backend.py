@@ -63,7 +63,7 @@ class JaxBackend:
         return jnp.array(dtypes.narrowed(np.asarray(value), target))
 
     def feed(self, value: np.ndarray, dtype: str) -> np.ndarray:
-        """A copy on the host: executables take NumPy arrays faster than JAX makes its own of them, but read them late."""
+        """A copy on the host: an executable takes that faster than JAX makes a tensor of it, but reads it late."""
         array = dtypes.narrowed(value, dtypes.native(dtype))
         return array.copy() if array is value else array
 
@@ -157,7 +157,7 @@ class JaxBackend:
         """CPU threads and GPU-memory growth; both must be set before JAX starts its devices."""
         settings: dict[str, str] = {}
         if threads is not None:
-            settings["NPROC"] = str(int(threads))
+            settings["PJRT_NPROC"] = str(int(threads))
         if memory_growth is not None:
             settings["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false" if memory_growth else "true"
         if settings and _started():
@@ -175,7 +175,7 @@ def _device_name(device: Any) -> str:
 
 def _started() -> bool:
     """Whether JAX has made its devices: from then on it does not look at the environment."""
-    from jax._src import xla_bridge  # noqa: PLC0415, PLC2701 - there is no public way to ask
+    from jax._src import xla_bridge
 
     ask = getattr(xla_bridge, "backends_are_initialized", None)
     return bool(ask()) if ask is not None else True
