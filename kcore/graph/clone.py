@@ -63,9 +63,4 @@ class Cloner:
 
 def substitute(value: Symbolic, replaced: Mapping[Symbolic, Symbolic]) -> Symbolic:
     """The value computed with other values in place of some that it depends on."""
-    return substitute_all([value], replaced)[0]
-
-
-def substitute_all(values: Sequence[Symbolic], replaced: Mapping[Symbolic, Symbolic]) -> list[Symbolic]:
-    """The same for several values, which go on sharing what they share."""
-    return Cloner(list(replaced.items())).values(values)
+    return Cloner(list(replaced.items())).values([value])[0]

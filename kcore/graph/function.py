@@ -65,7 +65,9 @@ class Function:
 
     def _split(self, inputs: Sequence[Any]) -> tuple[int, list[Any]]:
         if not isinstance(inputs, (list, tuple)):
-            raise DataError(f"A K.function is called with a list of values, one per input; got {type(inputs).__name__}.")
+            raise DataError(
+                f"A K.function is called with a list of values, one per input; got {type(inputs).__name__}."
+            )
         if len(inputs) != len(self.inputs):
             raise DataError(f"{self.name} takes {len(self.inputs)} values, one per input; got {len(inputs)}.")
         training = 0
@@ -164,7 +166,9 @@ def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
 def _check_shape(tensor: Symbolic, shape: Sequence[int | None]) -> None:
     expected = tensor.spec.shape
     if len(expected) != len(shape):
-        raise ShapeError(f"Cannot feed a value of shape {tuple(shape)} for {tensor.name!r}, which has shape {expected}.")
+        raise ShapeError(
+            f"Cannot feed a value of shape {tuple(shape)} for {tensor.name!r}, which has shape {expected}."
+        )
     for a, b in zip(expected, shape):
         if a is not None and a != b:
             raise ShapeError(
