@@ -140,6 +140,14 @@ def test_results_outlive_the_state_they_show():
     assert [[float(x[0]) for x in r] for r in results] == [[0, 1], [1, 2], [2, 3]]
 
 
+def test_weakly_typed_results_cause_no_second_compilation():
+    call = backend.finalize(lambda s, p, i, k: ((), (jnp.where(p[0] > 0, 1.0, 2.0),)), name="f", state=(), params=())
+    state = (backend.new_state(np.float32(0), "float32", "v"),)
+    for _ in range(3):
+        _, state = call(state, (np.float32(1),), (), None)
+    assert call._cache_size() == 1
+
+
 def test_swapping_two_variables():
     a, b = Variable(np.float32([1, 2])), Variable(np.float32([3, 4]))
     swap = Function([], [], [update(a, b), update(b, a)])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import wraps
 from typing import Any, Literal
 
 import jax
@@ -23,6 +24,7 @@ from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes as core_dtypes
 from kcore_jax import dtypes
 from kcore_jax.kernels import KERNELS
+from kcore_jax.kernels.control import strong
 from kcore_jax.kernels.creation import fold, key_words
 
 
@@ -100,7 +102,13 @@ class JaxBackend:
 
     def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
         """The function jitted, its state donated. It is compiled at the first call for each shape of the inputs."""
-        return jax.jit(fn, donate_argnums=(0,))
+
+        @wraps(fn)
+        def pure(state: Any, params: Any, inputs: Any, key: Any) -> Any:
+            outputs, new = fn(state, params, inputs, key)
+            return outputs, strong(new)
+
+        return jax.jit(pure, donate_argnums=(0,))
 
     def infer_native(self, fn: Callable[..., Any], specs: Sequence[TensorSpec]) -> Any:
         """Specs of the results. Dimensions that follow an unknown one are found by tracing with two sizes of it."""
