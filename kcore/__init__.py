@@ -16,9 +16,12 @@ from kcore.version import __version__
 _ATTRIBUTES: Final[dict[str, str]] = {
     "backend_scope": "kcore.backend",
     "device_scope": "kcore.backend",
+    "Input": "kcore.layers.input",
+    "Model": "kcore.models",
+    "Sequential": "kcore.models",
 }
 
-__all__ = ["__version__", "backend_scope", "device_scope"]
+__all__ = ["__version__", *_ATTRIBUTES]  # noqa: PLE0604 - the table says which
 
 
 def __getattr__(name: str) -> Any:

@@ -32,12 +32,12 @@ class L1L2(Regularizer):
 
     def __call__(self, x: Any) -> Any:
         """The penalty of `x`: a scalar tensor, or 0.0 when both factors are 0."""
-        penalty: Any = 0.0
+        terms = []
         if self.l1:
-            penalty += self.l1 * K.sum(K.abs(x))
+            terms.append(self.l1 * K.sum(K.abs(x)))
         if self.l2:
-            penalty += self.l2 * K.sum(K.square(x))
-        return penalty
+            terms.append(self.l2 * K.sum(K.square(x)))
+        return sum(terms[1:], terms[0]) if terms else 0.0
 
     def get_config(self) -> dict[str, Any]:
         """The factors."""

@@ -25,6 +25,13 @@ _ROOMS: Final[dict[str, str]] = {
         batch_get_value batch_set_value eval function get_value get_variable_shape gradients moving_average_update ones
         random_normal_variable random_uniform_variable set_value update update_add update_sub variable zeros""",
     "kcore.backend.math": "pow sqrt",
+    "kcore.backend.ctc": "ctc_batch_cost ctc_decode ctc_label_dense_to_sparse",
+    "kcore.backend.nn": "bias_add in_top_k normalize_batch_in_training",
+    "kcore.backend.losses": "binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy",
+    "kcore.backend.random_api": "random_binomial random_normal random_uniform truncated_normal",
+    "kcore.backend.conv": """
+        conv1d conv2d conv2d_transpose conv3d conv3d_transpose depthwise_conv2d local_conv1d local_conv2d pool2d pool3d
+        separable_conv1d separable_conv2d""",
     "kcore.backend.control": "foldl foldr map_fn switch",
     "kcore.backend.recurrent": "rnn",
     "kcore.backend.shape_ops": """
@@ -36,6 +43,10 @@ _ROOMS: Final[dict[str, str]] = {
     "kcore.ops.reduction": "all=all_ any=any_ argmax argmin cumprod cumsum max=max_ mean min=min_ prod sum=sum_",
     "kcore.ops.shaping": "expand_dims repeat_elements reshape squeeze",
     "kcore.ops.structural": "cast print_tensor shape",
+    "kcore.ops.activation": "clip elu hard_sigmoid logsumexp relu softmax softsign",
+    "kcore.ops.nn": "dropout l2_normalize std var",
+    "kcore.ops.normalization": "batch_normalization",
+    "kcore.ops.products": "batch_dot dot",
     "kcore.graph.phase": "in_test_phase in_train_phase",
 }
 

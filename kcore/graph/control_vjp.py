@@ -1,158 +1,154 @@
-"""Gradients of loops and branches by the core's own rules: a loop's gradient is a loop the other way.
+"""Gradients of loops and branches, in K ops: a loop's gradient is a loop that runs the other way.
 
-The forward carries are computed once more and kept, then the body is inlined step by step, backwards. Serves backends
-without autodiff, as graph/autodiff.py does.
+Each step of it copies the body, fed with the carry that the forward step got, and carries the gradients of carry and
+captures. All of it is ordinary graph, so that it can be differentiated again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kcore.graph import ir
 from kcore.graph.autodiff import pullback
-from kcore.graph.ir import Frame, Node, Subgraph, Symbolic, SymbolicTensor, TensorSpec
+from kcore.graph.clone import Cloner
+from kcore.graph.ir import Subgraph, Symbolic
 from kcore.ops import dtypes
+from kcore.ops.control import branch, loop
+from kcore.ops.elementwise import add
+from kcore.ops.structural import identity, zeros_like
 
-Grads = list["Symbolic | None"]
-
-
-def inline(body: Subgraph, arguments: Sequence[Symbolic]) -> list[Symbolic]:
-    """The body's results for these arguments, as nodes of the frame that is being traced."""
-    mapping: dict[int, Symbolic] = {id(p): a for p, a in zip(body.params, arguments, strict=True)}
-    return _clone(body, mapping)
+Gradients = list["Symbolic | None"]
 
 
-def _clone(body: Subgraph, mapping: dict[int, Symbolic]) -> list[Symbolic]:
-    for node in ir.topological(body.outputs, lambda v: not body.contains(v)):
-        arguments = {name: _argument(value, mapping) for name, value in node.arguments.items()}
-        new = Node(node.op, arguments, [out.spec for out in node.outputs], name=node.name)
-        new.scope = node.scope
-        mapping.update({id(a): b for a, b in zip(node.outputs, new.outputs, strict=True)})
-    return [mapping.get(id(v), v) for v in body.outputs]
+def saved_carries(body: Subgraph, count: int) -> list[int] | None:
+    """Positions among the loop's results of the carries that each step got, stacked; None where one is missing."""
+    stacked = {id(v): count + i for i, v in enumerate(body.outputs[count:])}
+    positions = [stacked.get(id(p), -1) for p in body.params[:count]]
+    return None if -1 in positions else positions
 
 
-def _argument(value: Any, mapping: dict[int, Symbolic]) -> Any:
-    if isinstance(value, Subgraph):
-        return _subgraph(value, mapping)
-    return ir.map_values(lambda v: mapping.get(id(v), v), value)
+def scan_vjp(g: Sequence[Symbolic | None], out: Sequence[Symbolic], body: Subgraph, carry: Sequence[Symbolic],
+             xs: Sequence[Symbolic], length: Any, reverse: bool) -> tuple[list[Symbolic], Gradients]:  # fmt: skip
+    """Gradients of a loop: the values (carry, xs, captures) and, in the same order, what flows back to each."""
+    count = len(carry)
+    saved = _carries(out, body, carry, xs, length, reverse)
+    step = _Step(body, count, [g_y is not None for g_y in g[count:]])
+    inputs = [*saved, *xs, *(g_y for g_y in g[count:] if g_y is not None)]
+    flows = step.flows(inputs)
+    d_carry = [g_c if g_c is not None else zeros_like(c) for g_c, c in zip(g[:count], out[:count], strict=True)]
+    start = [d for d, c in zip(d_carry, carry, strict=True) if _float(c)]
+    start += [zeros_like(v) for v, there in zip(step.captures, flows.captures, strict=True) if there]
+
+    def back(carried: list[Any], slices: list[Any], i: Any) -> tuple[list[Any], list[Any]]:
+        d_params, d_xs, d_captures = step.gradients(carried[: step.floats], slices, i)
+        d_params = [d if d is not None else zeros_like(c) for d, c in zip(d_params, carried, strict=False)]
+        totals = iter(carried[step.floats :])
+        sums = [add(next(totals), d) for d in d_captures if d is not None]
+        return [*d_params, *sums], [d for d in d_xs if d is not None]
+
+    final, stacked = loop(back, start, inputs, length, reverse=not reverse)
+    carried, sums, columns = iter(final[: step.floats]), iter(final[step.floats :]), iter(stacked)
+    gradients: Gradients = [next(carried) if _float(c) else None for c in carry]
+    gradients += [next(columns) if there else None for there in flows.xs]
+    gradients += [next(sums) if there else None for there in flows.captures]
+    return [*carry, *xs, *step.captures], gradients
 
 
-def _subgraph(body: Subgraph, mapping: dict[int, Symbolic]) -> Subgraph:
-    frame = Frame(ir.current_frame())
-    with ir.entering(frame):
-        params = [SymbolicTensor(p.spec, name=p.name) for p in body.params]
-        inner = {**mapping, **{id(a): b for a, b in zip(body.params, params, strict=True)}}
-        if body.frame.counter is not None:
-            frame.counter = inner.get(id(body.frame.counter), body.frame.counter)
-        return Subgraph(params, _clone(body, inner), frame)
-
-
-# --- loops ------------------------------------------------------------------------------------------------------------
-
-
-def scan_vjp(
-    g: Sequence[Symbolic | None], body: Subgraph, carry: Sequence[Symbolic], xs: Sequence[Symbolic], length: Any,
-    reverse: bool,
-) -> tuple[list[Symbolic], Grads]:  # fmt: skip
-    """Gradients of a scan: the values it read (carry, xs, captures), and the gradient of each."""
-    n = len(carry)
-    captures = [v for v in body.captures if _has_gradient(v)]
-    live = [i for i in range(n) if dtypes.is_float(carry[i].dtype)]
-    ys = [k for k in range(n, len(g)) if g[k] is not None]
-    kept = _forward_carries(body, carry, xs, length, reverse)
-    sequences: list[Symbolic] = [*kept, *xs, *(g[k] for k in ys)]  # type: ignore[list-item]
-    start = [_or_zeros(g[i], carry[i]) for i in live] + [_zeros(v) for v in captures]
-
-    def step(*params: SymbolicTensor) -> list[Any]:
-        cotangents, rest = params[: len(start)], params[len(start) :]
-        old, x, gys, i = rest[:n], rest[n : n + len(xs)], rest[n + len(xs) : -1], rest[-1]
-        seeds: Grads = [None] * len(g)
-        for position, value in zip([*live, *ys], [*cotangents[: len(live)], *gys], strict=True):
-            seeds[position] = value
-        inputs = [*old, *x, i]
-        outputs = inline(body, inputs)
-        back = pullback(outputs, seeds, [*inputs, *body.captures], closed=True)
-        into = {id(v): b for v, b in zip(body.captures, back[len(inputs) :], strict=True)}
-        sums = [_sum(acc, into[id(v)]) for acc, v in zip(cotangents[len(live) :], captures, strict=True)]
-        return [
-            *(_or_zeros(back[i], old[i]) for i in live), *sums,
-            *(_or_zeros(back[n + j], x[j]) for j in range(len(xs)) if dtypes.is_float(x[j].dtype)),
-        ]  # fmt: skip
-
-    out = _scan(step, start, sequences, length, not reverse)
-    carries, sums = out[: len(live)], out[len(live) : len(start)]
-    float_xs = [x for x in xs if dtypes.is_float(x.dtype)]
-    values = [*(carry[i] for i in live), *captures, *float_xs]
-    return values, [*carries, *sums, *out[len(start) :]]
-
-
-def _forward_carries(
-    body: Subgraph, carry: Sequence[Symbolic], xs: Sequence[Symbolic], length: Any, reverse: bool
+def _carries(
+    out: Sequence[Symbolic], body: Subgraph, carry: Any, xs: Any, length: Any, reverse: bool
 ) -> list[Symbolic]:
-    """What each step found as its carry, stacked."""
-    n = len(carry)
-    if not n:
-        return []
+    """The carry that each step got, stacked: from the loop's own results, or by running it again."""
+    count = len(carry)
+    positions = saved_carries(body, count)
+    if positions is not None:
+        return [out[i] for i in positions]
 
-    def step(*params: SymbolicTensor) -> list[Any]:
-        return [*inline(body, params)[:n], *params[:n]]
+    def again(carried: list[Any], slices: list[Any], i: Any) -> tuple[list[Any], list[Any]]:
+        results = Cloner([]).inline(body, [*carried, *slices, i])
+        return results[:count], carried
 
-    return _scan(step, list(carry), xs, length, reverse)[n:]
-
-
-def _scan(step: Any, carry: Sequence[Symbolic], xs: Sequence[Symbolic], length: Any, reverse: bool) -> list[Symbolic]:
-    from kcore.ops.spec import REGISTRY, apply
-
-    specs = [c.spec for c in carry] + [x.spec.with_shape(x.shape[1:]) for x in xs] + [TensorSpec((), "int32")]
-    names = [f"carry_{i}" for i in range(len(carry))] + [f"x_{i}" for i in range(len(xs))] + ["i"]
-    body, _ = ir.trace(step, specs, names, counter=len(specs) - 1)
-    arguments = {"body": body, "carry": list(carry), "xs": list(xs), "length": length, "reverse": reverse}
-    return list(apply(REGISTRY["scan"], arguments))
+    return loop(again, carry, xs, length, reverse=reverse)[1]
 
 
-# --- branches ---------------------------------------------------------------------------------------------------------
+class _Flows:
+    """To which xs and captures gradients flow."""
+
+    def __init__(self, xs: Sequence[Any], captures: Sequence[Any]) -> None:
+        self.xs = [d is not None for d in xs]
+        self.captures = [d is not None for d in captures]
+
+
+class _Step:
+    """One step backwards: the VJP of a copy of the body."""
+
+    def __init__(self, body: Subgraph, count: int, has_gradient: Sequence[bool]) -> None:
+        self.body = body
+        self.count = count
+        self.has_gradient = has_gradient
+        self.captures = [v for v in body.captures if _float(v)]
+        self.floats = sum(_float(p) for p in body.params[:count])
+
+    def gradients(self, d_new: Sequence[Any], slices: Sequence[Any], i: Any) -> tuple[Gradients, Gradients, Gradients]:
+        """Gradients of the floating carries, of xs and of the floating captures, from those of the new carry.
+
+        `slices` are the saved carry, the step's xs, and the gradients of those ys that have one.
+        """
+        params = list(slices[: len(self.body.params) - 1])
+        d_ys, carried = iter(slices[len(params) :]), iter(d_new)
+        copies = [identity(v) for v in self.captures]
+        results = Cloner(list(zip(self.captures, copies, strict=True))).inline(self.body, [*params, i])
+        cotangents = [next(carried) if _float(p) else None for p in params[: self.count]]
+        cotangents += [next(d_ys) if there else None for there in self.has_gradient]
+        floats = [p for p in params if _float(p)]
+        found = pullback(results, cotangents, [*floats, *copies], closed=True)
+        by_param = iter(found[: len(floats)])
+        d_params = [next(by_param) if _float(p) else None for p in params]
+        d_carry = [d for d, p in zip(d_params, params, strict=True) if _float(p)][: self.floats]
+        return d_carry, d_params[self.count :], found[len(floats) :]
+
+    def flows(self, inputs: Sequence[Symbolic]) -> _Flows:
+        """What gets a gradient at all, found by tracing one step and throwing it away."""
+        with ir.entering(ir.Frame(ir.current_frame())):
+            carried = [ir.SymbolicTensor(p.spec) for p in self.body.params[: self.count] if _float(p)]
+            slices = [ir.SymbolicTensor(v.spec.with_shape(v.shape[1:])) for v in inputs]
+            counter = ir.SymbolicTensor(self.body.params[-1].spec)
+            _, d_xs, d_captures = self.gradients(carried, slices, counter)
+        return _Flows(d_xs, d_captures)
 
 
 def cond_vjp(
     g: Sequence[Symbolic | None], condition: Symbolic, then: Subgraph, otherwise: Subgraph
-) -> tuple[list[Symbolic], Grads]:
-    """Gradients of a cond: the values that the branches captured, and the gradient of each, by the branch taken."""
-    from kcore.ops.spec import REGISTRY, apply
+) -> tuple[list[Symbolic], Gradients]:
+    """Gradients of a branch: the captures of both sides and what flows back to each, by the side that is taken."""
+    captures: list[Symbolic] = []
+    for v in (*then.captures, *otherwise.captures):
+        if _float(v) and not any(v is w for w in captures):
+            captures.append(v)
+    sides = [_side(then, g, captures), _side(otherwise, g, captures)]
+    with ir.entering(ir.Frame(ir.current_frame())):
+        found = [side() for side in sides]
+    flows = [any(d is not None for d in pair) for pair in zip(*found, strict=True)]
+    if not any(flows):
+        return captures, [None] * len(captures)
 
-    captured = {id(v): v for body in (then, otherwise) for v in body.captures if _has_gradient(v)}
-    if not captured:
-        return [], []
-    values = list(captured.values())
+    def taken(side: Callable[[], Gradients]) -> Callable[[], list[Any]]:
+        return lambda: [
+            d if d is not None else zeros_like(v) for d, v, there in zip(side(), captures, flows, strict=True) if there
+        ]
 
-    def back(body: Subgraph) -> Subgraph:
-        def fn() -> list[Symbolic]:
-            own = list(body.captures)
-            grads = dict(zip(map(id, own), pullback(inline(body, []), g, own, closed=True), strict=True))
-            return [_or_zeros(grads.get(id(v)), v) for v in values]
-
-        return ir.trace(fn, [], [])[0]
-
-    arguments = {"condition": condition, "then": back(then), "otherwise": back(otherwise)}
-    return values, list(apply(REGISTRY["cond"], arguments))
-
-
-def _has_gradient(value: Symbolic) -> bool:
-    node = getattr(value, "node", None)
-    return dtypes.is_float(value.dtype) and not (node is not None and node.op.name == "constant")
+    results = iter(branch(condition, *map(taken, sides)))
+    return captures, [next(results) if there else None for there in flows]
 
 
-def _sum(total: Symbolic, value: Symbolic | None) -> Symbolic:
-    from kcore.ops.spec import REGISTRY
+def _side(body: Subgraph, g: Sequence[Symbolic | None], captures: Sequence[Symbolic]) -> Callable[[], Gradients]:
+    def gradients() -> Gradients:
+        copies = [identity(v) for v in captures]
+        results = Cloner(list(zip(captures, copies, strict=True))).inline(body, [])
+        return pullback(results, g, copies, closed=True)
 
-    return total if value is None else REGISTRY["add"].public(total, value)  # type: ignore[no-any-return]
+    return gradients
 
 
-def _or_zeros(value: Symbolic | None, like: Symbolic) -> Symbolic:
-    return _zeros(like) if value is None else value
-
-
-def _zeros(value: Symbolic) -> Symbolic:
-    from kcore.ops.spec import REGISTRY
-
-    return REGISTRY["zeros_like"].public(value)  # type: ignore[no-any-return]
+def _float(value: Symbolic) -> bool:
+    return dtypes.is_float(value.dtype)

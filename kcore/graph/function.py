@@ -11,6 +11,7 @@ from kcore import variables as variables_module
 from kcore.backend import active
 from kcore.errors import DataError, GraphError, ShapeError
 from kcore.graph import ir, phase
+from kcore.graph.clone import substitute
 from kcore.graph.emit import Emitter
 from kcore.graph.ir import Symbolic, SymbolicTensor
 from kcore.graph.passes import Rewriter
@@ -25,11 +26,12 @@ class Function:
 
     Args:
         inputs: placeholders, other symbolic tensors (fed in place of their computation), and `K.learning_phase()`.
-        outputs: tensors or variables; a single one is allowed, the call returns a list in any case.
+        outputs: a list of tensors and variables, or one.
         updates: `K.update(...)` results and `(variable, new value)` pairs.
         name: of the emitted function.
 
-    Calling it takes a list of values in the order of `inputs` and returns NumPy arrays.
+    Calling it takes a list of values in the order of `inputs` and returns a list of NumPy arrays (one array where
+    `outputs` is one tensor).
     """
 
     def __init__(self, inputs: Sequence[Any], outputs: Any, updates: Sequence[Any] | None = None,
@@ -40,6 +42,9 @@ class Function:
         self.single = not isinstance(outputs, (list, tuple))
         self.outputs = [as_symbolic(x) for x in ([outputs] if self.single else outputs)]
         self.name = name
+        # Results whose size depends on their values: compiled code leaves them padded.
+        padded = [(i, x.node) for i, x in enumerate(self.outputs) if _made_by(x, "drop_padding")]
+        self._padded = [(i, node.op, node.arguments["fill"]) for i, node in padded]
         self._phase_at = next((i for i, x in enumerate(self.inputs) if phase.is_phase(x)), None)
         self._feeds = [x for x in self.inputs if not phase.is_phase(x) and isinstance(x, Symbolic)]
         self._skip = [i for i, x in enumerate(self.inputs) if not isinstance(x, Symbolic)]  # a fixed phase: an int
@@ -49,16 +54,20 @@ class Function:
         self.steps = 0
         self._executables: dict[tuple[str, int], Executable] = {}
 
-    def __call__(self, inputs: Sequence[Any] = ()) -> list[Any]:
+    def __call__(self, inputs: Sequence[Any] = ()) -> Any:
         """Run on NumPy or native values; returns NumPy arrays."""
         backend = active.backend()
         training, values = self._split(inputs)
-        results = self.run_native(values, training, backend)
-        return [backend.to_numpy(x) for x in results]
+        results = [backend.to_numpy(x) for x in self.run_native(values, training, backend)]
+        for i, op, fill in self._padded:
+            results[i] = op.reference(results[i], fill)
+        return results[0] if self.single else results
 
     def _split(self, inputs: Sequence[Any]) -> tuple[int, list[Any]]:
         if not isinstance(inputs, (list, tuple)):
-            raise DataError(f"A K.function is called with a list of values, one per input; got {type(inputs).__name__}.")
+            raise DataError(
+                f"A K.function is called with a list of values, one per input; got {type(inputs).__name__}."
+            )
         if len(inputs) != len(self.inputs):
             raise DataError(f"{self.name} takes {len(self.inputs)} values, one per input; got {len(inputs)}.")
         training = 0
@@ -157,7 +166,9 @@ def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
 def _check_shape(tensor: Symbolic, shape: Sequence[int | None]) -> None:
     expected = tensor.spec.shape
     if len(expected) != len(shape):
-        raise ShapeError(f"Cannot feed a value of shape {tuple(shape)} for {tensor.name!r}, which has shape {expected}.")
+        raise ShapeError(
+            f"Cannot feed a value of shape {tuple(shape)} for {tensor.name!r}, which has shape {expected}."
+        )
     for a, b in zip(expected, shape):
         if a is not None and a != b:
             raise ShapeError(
@@ -171,25 +182,9 @@ def _merge(pairs: Sequence[tuple[Variable, Symbolic]]) -> list[tuple[Variable, S
     for variable, value in pairs:
         earlier = merged.get(id(variable))
         if earlier is not None and earlier[1] is not value:
-            value = substitute(value, variable, earlier[1])
+            value = substitute(value, {variable: earlier[1]})
         merged[id(variable)] = (variable, value)
     return list(merged.values())
-
-
-def substitute(value: Symbolic, old: Symbolic, new: Symbolic) -> Symbolic:
-    """The value computed with `new` in place of `old`."""
-    replaced: dict[int, Symbolic] = {id(old): new}
-    for node in ir.topological([value]):
-        if not any(id(x) in replaced for x in node.inputs):
-            continue
-        arguments = {
-            k: ir.map_values(lambda x: replaced.get(id(x), x), a) if not isinstance(a, ir.Subgraph) else a
-            for k, a in node.arguments.items()
-        }
-        with ir.entering(node.frame):
-            clone = ir.Node(node.op, arguments, [out.spec for out in node.outputs], name=node.name)
-        replaced.update({id(a): b for a, b in zip(node.outputs, clone.outputs, strict=True)})
-    return replaced.get(id(value), value)
 
 
 def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
@@ -207,6 +202,10 @@ def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
         else:
             results.append(active.backend().to_numpy(x))
     return results
+
+
+def _made_by(value: Symbolic, op: str) -> bool:
+    return isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.name == op
 
 
 def _identifier(name: str) -> str:

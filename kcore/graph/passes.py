@@ -28,6 +28,8 @@ class Rewriter:
         self._memo: dict[int, tuple[Symbolic, Symbolic]] = {}
         self._frames: dict[int, tuple[Frame, Frame | None]] = {}
         self.host: set[int] = set()
+        self._saves: bool | None = None  # whether loops keep what each step was given, for their gradients
+        self._nested: set[int] = set()  # gradients that are differentiated again
         for value in feeds:
             self._remember(value, value)
 
@@ -35,6 +37,8 @@ class Rewriter:
 
     def rewrite(self, values: Sequence[Symbolic]) -> list[Symbolic]:
         """The values' counterparts in the lowered graph."""
+        if self._saves is None:
+            self._plan_gradients(values)
         stack: list[tuple[Symbolic, bool]] = [(v, False) for v in reversed(values)]
         while stack:
             value, ready = stack.pop()
@@ -95,7 +99,7 @@ class Rewriter:
                 return chosen
         arguments = {k: self._argument(v) for k, v in node.arguments.items()}
         if op.name == "gradient" and not self.backend.capabilities.autodiff:
-            return self.rewrite(autodiff.expand(arguments["loss"], arguments["wrt"]))
+            return self._gradient(node, arguments)
         if op.name == "select_phase":
             return self.rewrite([_choice(arguments)])
         folded = self._fold(node, arguments)
@@ -105,6 +109,8 @@ class Rewriter:
             return self._expand(node, arguments)
         if op.body is None and op.name not in self.backend.kernels and op.name not in STRUCTURAL:
             raise unsupported(op, self.backend.name)
+        if op.name == "scan" and self._saves and arguments["carry"]:
+            return self._saving_scan(node, arguments)
         new = node
         if frame is not node.frame or any(a is not b for a, b in zip(arguments.values(), node.arguments.values())):
             new = Node(op, arguments, [out.spec for out in node.outputs], name=node.name)
@@ -128,7 +134,7 @@ class Rewriter:
         return value
 
     def _overridden(self, op: Any, arguments: dict[str, Any]) -> bool:
-        values = [v for v in ir.values_in(list(arguments.values()))]
+        values = ir.values_in(list(arguments.values()))
         if values and all(self._is_host(v) for v in values):
             return False  # shape arithmetic is done on the host, in primitives
         specs = {
@@ -163,6 +169,37 @@ class Rewriter:
         with ir.entering(frame):
             outputs = self.rewrite(body.outputs)
         return Subgraph(params, outputs, frame)
+
+    def _plan_gradients(self, roots: Sequence[Symbolic]) -> None:
+        found = (
+            [] if self.backend.capabilities.autodiff else [n for n in ir.topological(roots) if n.op.name == "gradient"]
+        )
+        self._saves = bool(found)
+        for node in found:
+            inner = ir.topological([node.arguments["loss"]]) if len(found) > 1 else []
+            self._nested.update(id(n) for n in inner if n.op.name == "gradient")
+
+    def _gradient(self, node: Node, arguments: dict[str, Any]) -> Sequence[Symbolic]:
+        """The core's own gradient rules in place of the backend's autodiff."""
+        expanded = autodiff.expand(arguments["loss"], arguments["wrt"])
+        before, self._saves = self._saves, id(node) in self._nested
+        try:
+            return self.rewrite(expanded)
+        finally:
+            self._saves = before
+
+    def _saving_scan(self, node: Node, arguments: dict[str, Any]) -> Sequence[Symbolic]:
+        """The loop with the carry that each step was given as further results: its gradient need not run it again."""
+        body: Subgraph = arguments["body"]
+        given = body.params[: len(arguments["carry"])]
+        arguments["body"] = Subgraph(body.params, (*body.outputs, *given), body.frame)
+        steps = arguments["xs"][0].shape[0] if arguments["xs"] else None
+        specs = [out.spec for out in node.outputs] + [p.spec.with_shape((steps, *p.shape)) for p in given]
+        new = Node(node.op, arguments, specs, name=node.name)
+        new.scope = node.scope
+        for out in new.outputs:
+            self._remember(out, out)
+        return new.outputs[: len(node.outputs)]
 
     def _static_branch(self, node: Node, frame: Frame | None) -> Sequence[Symbolic] | None:
         condition = self._get(node.arguments["condition"])

@@ -91,7 +91,7 @@ class Layer(LayerNodes, LayerState):
         """Make the weights for inputs of this shape (a list of shapes for several inputs)."""
         self.built = True
 
-    def call(self, inputs: Any, **kwargs: Any) -> Any:
+    def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The formula: tensors to a tensor or a list of tensors."""
         return inputs
 
@@ -236,6 +236,6 @@ def _to_snake_case(name: str) -> str:
 
 def check_positive(layer: str, argument: str, value: Any) -> Any:
     """The value, when it is a positive integer; else ArgumentError that names layer and argument."""
-    if isinstance(value, bool) or not isinstance(value, int) and not hasattr(value, "__index__") or int(value) <= 0:
+    if isinstance(value, bool) or (not isinstance(value, int) and not hasattr(value, "__index__")) or int(value) <= 0:
         raise ArgumentError(f"{layer}: `{argument}` must be a positive integer, got {value!r}.")
     return value

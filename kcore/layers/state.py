@@ -135,7 +135,9 @@ class LayerState:
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all weights from arrays in the order of `get_weights`. Raises ShapeError when they do not fit."""
-        params = self.weights
+        self._assign_weights(self.weights, weights)
+
+    def _assign_weights(self, params: Sequence[Variable], weights: Sequence[Any]) -> None:
         if len(params) != len(weights):
             raise ShapeError(
                 f'You called `set_weights(weights)` on layer "{self.name}" with a weight list of length '
@@ -255,10 +257,12 @@ class LayerState:
 
 
 # Attributes of the bookkeeping itself.
-_INTERNAL = frozenset("""
-    _layers _metrics _trainable_weights _non_trainable_weights _inbound_nodes _outbound_nodes _input_layers
-    _output_layers _input_coordinates _output_coordinates _nodes_by_depth _layers_by_depth _network_nodes _call_inputs
-    _losses _updates _per_input_losses _per_input_updates inputs outputs""".split())
+_INTERNAL = frozenset({
+    "_layers", "_metrics", "_trainable_weights", "_non_trainable_weights", "_inbound_nodes", "_outbound_nodes",
+    "_input_layers", "_output_layers", "_input_coordinates", "_output_coordinates", "_nodes_by_depth",
+    "_layers_by_depth", "_network_nodes", "_call_inputs", "_losses", "_updates", "_per_input_losses",
+    "_per_input_updates", "inputs", "outputs",
+})  # fmt: skip
 
 _tracking = True
 
@@ -266,7 +270,7 @@ _tracking = True
 @contextmanager
 def untracked() -> Iterator[None]:
     """Inside, nothing that is set as an attribute of a layer counts as part of it."""
-    global _tracking  # noqa: PLW0603
+    global _tracking
     before, _tracking = _tracking, False
     try:
         yield
@@ -292,7 +296,7 @@ def _is_metric(value: Any) -> bool:
 
 
 def _mean_metric(value: Any, name: str | None) -> Any:
-    from kcore import metrics  # noqa: PLC0415 - metrics are a room above, needed by this convenience alone
+    from kcore import metrics
 
     metric = metrics.Mean(name=name)
     metric(value)

@@ -83,9 +83,7 @@ class GraphExecution:
         return cache[key][0], cache[key][1]
 
     def _run_layers(self, inputs: list[Any], masks: list[Any]) -> tuple[list[Any], list[Any]]:
-        values: dict[int, tuple[Any, Any]] = {
-            id(x): (y, m) for x, y, m in zip(self.inputs, inputs, masks, strict=True)
-        }
+        values: dict[int, tuple[Any, Any]] = {id(x): (y, m) for x, y, m in zip(self.inputs, inputs, masks, strict=True)}
         for node in self._nodes_in_order():
             if not node.inbound_layers and all(id(x) in values for x in node.output_tensors):
                 continue  # an input

@@ -73,7 +73,7 @@ def _traverse(outputs: Sequence[Symbolic]) -> tuple[list[Node], dict[Any, int], 
             visits.setdefault(layer, len(visits))
             open_nodes.add(node)
             stack.append((layer, index, tensor, True))
-            origins = zip(node.inbound_layers, node.node_indices, node.input_tensors, strict=True)
+            origins = zip(node.inbound_layers, node.node_indices, node.input_tensors, strict=False)
             for inbound, inbound_index, x in reversed(list(origins)):
                 if inbound is None:
                     raise GraphError(

@@ -125,7 +125,7 @@ def _chosen(train: Sequence[Any], test: Sequence[Any]) -> list[Any] | None:
 
 
 def _chosen_updates(train: Sequence[Any], test: Sequence[Any]) -> list[Any] | None:
-    from kcore.graph.updates import as_pairs, update  # noqa: PLC0415 - only stateful layers come here
+    from kcore.graph.updates import as_pairs, update
 
     first, second = as_pairs(train), as_pairs(test)
     if [id(v) for v, _ in first] != [id(v) for v, _ in second]:

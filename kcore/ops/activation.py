@@ -63,9 +63,15 @@ def _clip_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
 
 @composite(infer=rules.same("x"), normalize=_clip_normalize)
 def clip(x: Tensor, min_value: Any, max_value: Any) -> Any:
-    """x limited to [min_value, max_value]; None or an infinite bound is no bound. The gradient passes at the bounds.
+    """x limited to [min_value, max_value], elementwise. The gradient passes at the bounds.
 
-    A maximum below the minimum is taken as the minimum, as in Keras 2.
+    Args:
+        x: tensor.
+        min_value: a number; None or infinity for no bound.
+        max_value: a number; None or infinity for no bound. One below `min_value` is taken as `min_value`, as in Keras 2.
+
+    >>> K.eval(K.clip(K.constant([-1., 0.5, 9.]), 0., 1.))
+    array([0. , 0.5, 1. ], dtype=float32)
     """
     x = x if min_value is None else maximum(x, min_value)
     return x if max_value is None else minimum(x, max_value)
@@ -103,9 +109,8 @@ def relu(x: Tensor, alpha: float = 0.0, max_value: Any = None, threshold: float 
         max_value: largest value, or None.
         threshold: where x starts to pass.
 
-    >>> import numpy as np
-    >>> relu.op.reference(np.array([-2., 0.5, 9.]), alpha=0.1, max_value=6.)
-    array([-0.2,  0.5,  6. ])
+    >>> K.eval(K.relu(K.constant([-2., 0.5, 9.]), alpha=0.1, max_value=6.))
+    array([-0.2,  0.5,  6. ], dtype=float32)
     """
     kept = maximum(0, x) if threshold == 0 else where(greater(x, threshold), x, zeros_of(x))
     if max_value is not None:
@@ -118,7 +123,15 @@ def relu(x: Tensor, alpha: float = 0.0, max_value: Any = None, threshold: float 
 
 @_activation()
 def elu(x: Tensor, alpha: float = 1.0) -> Any:
-    """x above 0, else `alpha * (exp(x) - 1)`."""
+    """x above 0, else `alpha * (exp(x) - 1)`.
+
+    Args:
+        x: tensor of any shape.
+        alpha: minus the limit for small x.
+
+    >>> K.eval(K.elu(K.constant([2., -1.]))).round(4)
+    array([ 2.    , -0.6321], dtype=float32)
+    """
     return where(greater(x, 0), x, multiply(alpha, expm1(minimum(x, 0))))
 
 
@@ -130,7 +143,14 @@ def selu(x: Tensor) -> Any:
 
 @_activation()
 def softsign(x: Tensor) -> Any:
-    """x / (1 + |x|)."""
+    """x / (1 + |x|), elementwise.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.softsign(K.constant([1., -3.])))
+    array([ 0.5 , -0.75], dtype=float32)
+    """
     return divide(x, add(abs_(x), 1))
 
 
@@ -147,7 +167,14 @@ def _hard_sigmoid_vjp(g: Any, out: Any, x: Any) -> Any:
 
 @_activation(reference=_np_hard_sigmoid, vjp=_hard_sigmoid_vjp)
 def hard_sigmoid(x: Tensor) -> Any:
-    """0.2 * x + 0.5, limited to [0, 1]: a cheap sigmoid."""
+    """0.2 * x + 0.5, limited to [0, 1]: a cheap sigmoid.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.hard_sigmoid(K.constant([-9., 0., 9.])))
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
     return clip(add(multiply(x, 0.2), 0.5), 0.0, 1.0)
 
 
@@ -167,11 +194,14 @@ def _softmax_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
 
 @_activation(normalize=rules.normalize_axis, reference=_np_softmax, vjp=_softmax_vjp)
 def softmax(x: Tensor, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along `axis`, without overflow.
+    """exp(x) / sum(exp(x)) along an axis, without overflow.
 
-    >>> import numpy as np
-    >>> softmax.op.reference(np.array([0., 0.]))
-    array([0.5, 0.5])
+    Args:
+        x: tensor.
+        axis: along which the results add up to 1.
+
+    >>> K.eval(K.softmax(K.constant([[0., 0.]])))
+    array([[0.5, 0.5]], dtype=float32)
     """
     e = exp(subtract(x, stop_gradient(max_(x, axis=axis, keepdims=True))))
     return divide(e, sum_(e, axis=axis, keepdims=True))
@@ -200,7 +230,16 @@ def _reduced(**a: Any) -> TensorSpec:
 
 @composite(infer=_reduced, normalize=rules.normalize_axes, to_float=True)
 def logsumexp(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) over `axis` (an int, a list, or None for all axes), without overflow."""
+    """log(sum(exp(x))) over axes, without overflow.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> K.eval(K.logsumexp(K.constant([[0., 0.]]), axis=1)).round(4)
+    array([0.6931], dtype=float32)
+    """
     top = stop_gradient(max_(x, axis=axis, keepdims=True))
     top = where(isfinite(top), top, zeros_of(top))
     out = add(log(sum_(exp(subtract(x, top)), axis=axis, keepdims=True)), top)

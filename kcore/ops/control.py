@@ -17,7 +17,7 @@ def _np_scan(body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
     count = len(xs[0]) if xs else int(length)
     carry, ys = list(carry), []
     for i in reversed(range(count)) if reverse else range(count):
-        out = body(*carry, *(x[i] for x in xs), i)
+        out = body(*carry, *(x[i] for x in xs), np.int32(i))
         carry = list(out[: len(carry)])
         ys.append(out[len(carry) :])
     if reverse:
@@ -35,7 +35,7 @@ def _scan_spec(body: Subgraph, carry: Any, xs: Any, length: Any, reverse: bool) 
 def _scan_vjp(g: Any, out: Any, body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
     from kcore.graph.control_vjp import scan_vjp
 
-    return scan_vjp(g, body, carry, xs, length, reverse)
+    return scan_vjp(g, out, body, carry, xs, length, reverse)
 
 
 @primitive(infer=_scan_spec, reference=_np_scan, vjp=_scan_vjp, promote=(), multiple=True)

@@ -119,13 +119,29 @@ def power(x: Tensor, y: Tensor) -> Any:
 
 @_binary(lambda g, out, x, y: (unbroadcast(_gate(g, greater_equal(x, y)), x), unbroadcast(_gate(g, less(x, y)), y)))
 def maximum(x: Tensor, y: Tensor) -> Any:
-    """Larger of two tensors; NaN wins. At ties the gradient goes to x."""
+    """Larger of two tensors, elementwise; NaN wins. At ties the gradient goes to x.
+
+    Args:
+        x: tensor, array or number.
+        y: tensor, array or number of a shape that broadcasts with that of x.
+
+    >>> K.eval(K.maximum(K.constant([1., 5.]), 3.))
+    array([3., 5.], dtype=float32)
+    """
     return np.maximum(x, y)
 
 
 @_binary(lambda g, out, x, y: (unbroadcast(_gate(g, less_equal(x, y)), x), unbroadcast(_gate(g, greater(x, y)), y)))
 def minimum(x: Tensor, y: Tensor) -> Any:
-    """Smaller of two tensors; NaN wins. At ties the gradient goes to x."""
+    """Smaller of two tensors, elementwise; NaN wins. At ties the gradient goes to x.
+
+    Args:
+        x: tensor, array or number.
+        y: tensor, array or number of a shape that broadcasts with that of x.
+
+    >>> K.eval(K.minimum(K.constant([1., 5.]), 3.))
+    array([1., 3.], dtype=float32)
+    """
     return np.minimum(x, y)
 
 
@@ -137,19 +153,40 @@ def negative(x: Tensor) -> Any:
 
 @_unary(lambda g, out, x: multiply(g, sign(x)), host=True)
 def abs_(x: Tensor) -> Any:
-    """Absolute value; its gradient at 0 is 0."""
+    """Absolute value, elementwise; its gradient at 0 is 0.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.abs(K.constant([-1., 2.])))
+    array([1., 2.], dtype=float32)
+    """
     return np.abs(x)
 
 
 @_unary(lambda g, out, x: zeros_of(x), host=True)
 def sign(x: Tensor) -> Any:
-    """-1, 0 or 1; NaN stays NaN."""
+    """-1, 0 or 1, elementwise; NaN stays NaN.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.sign(K.constant([-3., 0., 2.])))
+    array([-1.,  0.,  1.], dtype=float32)
+    """
     return np.sign(x)
 
 
 @_unary(lambda g, out, x: multiply(g, multiply(2, x)), host=True)
 def square(x: Tensor) -> Any:
-    """x * x."""
+    """x * x, elementwise.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.square(K.constant([-3., 2.])))
+    array([9., 4.], dtype=float32)
+    """
     return np.square(x)
 
 
@@ -175,14 +212,28 @@ def rsqrt(x: Tensor) -> Any:
 
 @_unary(lambda g, out, x: multiply(g, out), to_float=True)
 def exp(x: Tensor) -> Any:
-    """e to the power x."""
+    """e to the power x, elementwise; integers become floatx.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.exp(K.constant([0., 1.]))).round(4)
+    array([1.    , 2.7183], dtype=float32)
+    """
     with np.errstate(over="ignore"):
         return np.exp(x)
 
 
 @_unary(lambda g, out, x: divide(g, x), to_float=True)
 def log(x: Tensor) -> Any:
-    """Natural logarithm; -inf at 0, NaN below."""
+    """Natural logarithm, elementwise; -inf at 0, NaN below. Integers become floatx.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.log(K.constant([1., 2.]))).round(4)
+    array([0.    , 0.6931], dtype=float32)
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(x)
 
@@ -203,21 +254,42 @@ def expm1(x: Tensor) -> Any:
 
 @_unary(lambda g, out, x: multiply(g, cos(x)), to_float=True)
 def sin(x: Tensor) -> Any:
-    """Sine of radians."""
+    """Sine of radians, elementwise.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.sin(K.constant([0.])))
+    array([0.], dtype=float32)
+    """
     with np.errstate(invalid="ignore"):
         return np.sin(x)
 
 
 @_unary(lambda g, out, x: negative(multiply(g, sin(x))), to_float=True)
 def cos(x: Tensor) -> Any:
-    """Cosine of radians."""
+    """Cosine of radians, elementwise.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.cos(K.constant([0.])))
+    array([1.], dtype=float32)
+    """
     with np.errstate(invalid="ignore"):
         return np.cos(x)
 
 
 @_unary(lambda g, out, x: multiply(g, subtract(1, square(out))), to_float=True)
 def tanh(x: Tensor) -> Any:
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent, elementwise.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.tanh(K.constant([0.])))
+    array([0.], dtype=float32)
+    """
     return np.tanh(x)
 
 
@@ -229,12 +301,26 @@ def _sigmoid(x: Any) -> Any:
 
 @_unary(lambda g, out, x: multiply(g, multiply(out, subtract(1, out))), to_float=True, reference=_sigmoid)
 def sigmoid(x: Tensor) -> Any:
-    """1 / (1 + exp(-x)), without overflow."""
+    """1 / (1 + exp(-x)), elementwise, without overflow.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.sigmoid(K.constant([0., 100.])))
+    array([0.5, 1. ], dtype=float32)
+    """
 
 
 @_unary(lambda g, out, x: multiply(g, sigmoid(x)), to_float=True)
 def softplus(x: Tensor) -> Any:
-    """log(1 + exp(x)), without overflow."""
+    """log(1 + exp(x)), elementwise, without overflow.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.softplus(K.constant([0., 100.]))).round(4)
+    array([  0.6931, 100.    ], dtype=float32)
+    """
     x = np.asarray(x)
     return (np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))).astype(x.dtype)
 
@@ -271,8 +357,15 @@ def ceil(x: Tensor) -> Any:
 
 @_step()
 def round_(x: Tensor) -> Any:
-    """Nearest integer, halves to even, in x's dtype."""
-    return np.round(x)
+    """Nearest integer, elementwise, halves to even, in x's dtype.
+
+    Args:
+        x: tensor of any shape.
+
+    >>> K.eval(K.round(K.constant([0.5, 1.5, 2.4])))
+    array([0., 2., 2.], dtype=float32)
+    """
+    return np.round(x).astype(np.asarray(x).dtype)
 
 
 @primitive(infer=rules.same("x", "bool"), differentiable=False)
@@ -292,37 +385,85 @@ def isfinite(x: Tensor) -> Any:
 
 @_comparison()
 def equal(x: Tensor, y: Tensor) -> Any:
-    """x == y, elementwise."""
+    """x == y, elementwise, as a bool tensor.
+
+    Args:
+        x: tensor, array or number.
+        y: tensor, array or number of a shape that broadcasts with that of x.
+
+    >>> K.eval(K.equal(K.constant([1., 2., 3.]), 2.))
+    array([False,  True, False])
+    """
     return np.equal(x, y)
 
 
 @_comparison()
 def not_equal(x: Tensor, y: Tensor) -> Any:
-    """x != y, elementwise."""
+    """x != y, elementwise, as a bool tensor.
+
+    Args:
+        x: tensor, array or number.
+        y: tensor, array or number of a shape that broadcasts with that of x.
+
+    >>> K.eval(K.not_equal(K.constant([1., 2., 3.]), 2.))
+    array([ True, False,  True])
+    """
     return np.not_equal(x, y)
 
 
 @_comparison()
 def greater(x: Tensor, y: Tensor) -> Any:
-    """x > y, elementwise."""
+    """x > y, elementwise, as a bool tensor.
+
+    Args:
+        x: tensor, array or number.
+        y: tensor, array or number of a shape that broadcasts with that of x.
+
+    >>> K.eval(K.greater(K.constant([1., 2., 3.]), 2.))
+    array([False, False,  True])
+    """
     return np.greater(x, y)
 
 
 @_comparison()
 def greater_equal(x: Tensor, y: Tensor) -> Any:
-    """x >= y, elementwise."""
+    """x >= y, elementwise, as a bool tensor.
+
+    Args:
+        x: tensor, array or number.
+        y: tensor, array or number of a shape that broadcasts with that of x.
+
+    >>> K.eval(K.greater_equal(K.constant([1., 2., 3.]), 2.))
+    array([False,  True,  True])
+    """
     return np.greater_equal(x, y)
 
 
 @_comparison()
 def less(x: Tensor, y: Tensor) -> Any:
-    """x < y, elementwise."""
+    """x < y, elementwise, as a bool tensor.
+
+    Args:
+        x: tensor, array or number.
+        y: tensor, array or number of a shape that broadcasts with that of x.
+
+    >>> K.eval(K.less(K.constant([1., 2., 3.]), 2.))
+    array([ True, False, False])
+    """
     return np.less(x, y)
 
 
 @_comparison()
 def less_equal(x: Tensor, y: Tensor) -> Any:
-    """x <= y, elementwise."""
+    """x <= y, elementwise, as a bool tensor.
+
+    Args:
+        x: tensor, array or number.
+        y: tensor, array or number of a shape that broadcasts with that of x.
+
+    >>> K.eval(K.less_equal(K.constant([1., 2., 3.]), 2.))
+    array([ True,  True, False])
+    """
     return np.less_equal(x, y)
 
 

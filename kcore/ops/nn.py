@@ -83,6 +83,9 @@ def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None)
         level: fraction in [0, 1).
         noise_shape: shape of the random choice, broadcast to x's; None entries mean x's size. None: x's shape.
         seed: of the draws.
+    
+    >>> K.eval(K.dropout(K.constant([1., 2.]), 0.))
+    array([1., 2.], dtype=float32)
     """
     if level == 0:
         return x
@@ -98,19 +101,47 @@ def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None)
 
 @composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True)
 def var(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Variance (biased) over `axis` (an int, a list, or None for all axes)."""
+    """Variance (biased) over axes.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> x = K.constant([[1., 2.], [3., 4.]])
+    >>> K.eval(K.var(x, axis=0))
+    array([1., 1.], dtype=float32)
+    """
     return mean(square(subtract(x, mean(x, axis=axis, keepdims=True))), axis=axis, keepdims=keepdims)
 
 
 @composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True)
 def std(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Standard deviation (biased) over `axis` (an int, a list, or None for all axes)."""
+    """Standard deviation (biased) over axes.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> x = K.constant([[1., 2.], [3., 4.]])
+    >>> K.eval(K.std(x, axis=0))
+    array([1., 1.], dtype=float32)
+    """
     return sqrt(var(x, axis=axis, keepdims=keepdims))
 
 
 @composite(infer=rules.same("x"), normalize=rules.normalize_axes, to_float=True)
 def l2_normalize(x: Tensor, axis: Any = None) -> Any:
-    """x divided by its Euclidean length along `axis` (None: all axes); lengths below 1e-6 count as 1e-6."""
+    """x divided by its Euclidean length along axes; lengths below 1e-6 count as 1e-6.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+
+    >>> K.eval(K.l2_normalize(K.constant([3., 4.])))
+    array([0.6, 0.8], dtype=float32)
+    """
     return multiply(x, rsqrt(maximum(sum_(square(x), axis=axis, keepdims=True), 1e-12)))
 
 

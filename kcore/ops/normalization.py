@@ -151,6 +151,10 @@ def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: MaybeTensor,
         mean, var, beta, gamma: vectors along `axis`, or tensors that broadcast to x's shape; beta and gamma may be None.
         axis: the axis of the channels.
         epsilon: added to the variance.
+
+    >>> x = K.constant([[1., 2.]])
+    >>> K.eval(K.batch_normalization(x, [1., 1.], [4., 4.], None, None, epsilon=0.))
+    array([[0. , 0.5]], dtype=float32)
     """
     spec = spec_of(x)
     mean, var, beta, gamma = (

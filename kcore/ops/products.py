@@ -15,7 +15,7 @@ from kcore.ops.spec import Tensor, composite, spec_of
 def reshaped(x: Any, shape: Any) -> Any:
     """Reshape; a single unknown size becomes -1, so that no shape arithmetic is left for run time."""
     unknown = [i for i, n in enumerate(shape) if isinstance(n, Symbolic)]
-    if len(unknown) == 1:
+    if len(unknown) == 1 and not any(n == -1 for n in shape if not isinstance(n, Symbolic)):
         shape = tuple(-1 if i == unknown[0] else n for i, n in enumerate(shape))
     return reshape(x, shape)
 
@@ -46,6 +46,9 @@ def dot(x: Tensor, y: Tensor) -> Any:
 
     Raises:
         ShapeError: the two axes differ in size.
+
+    >>> K.int_shape(K.dot(K.placeholder(shape=(None, 2, 3)), K.ones((3, 4))))
+    (None, 2, 4)
     """
     a, b = spec_of(x), spec_of(y)
     if a.rank == 2 and b.rank == 2:
@@ -107,6 +110,9 @@ def batch_dot(x: Tensor, y: Tensor, axes: Any = None) -> Any:
 
     Raises:
         ShapeError: batch sizes or the multiplied axes differ.
+
+    >>> K.eval(K.batch_dot(K.constant([[1., 2.]]), K.constant([[3., 4.]]), axes=1))
+    array([[11.]], dtype=float32)
     """
     a, b = axes
     xs, ys = spec_of(x), spec_of(y)

@@ -86,15 +86,24 @@ def _unroll(step: Callable[[Any, list[Any]], tuple[Any, list[Any]]], inputs: Any
     if go_backwards:
         xs = [reverse(x, 0) for x in xs]
 
-    def body(carry: list[Any], slices: list[Any], _: Any) -> tuple[list[Any], list[Any]]:
-        before, now = carry[0], carry[1:]
-        output, new = step(slices[0], now)
-        if mask is not None:
+    if mask is None:
+
+        def body(states: list[Any], slices: list[Any], _: Any) -> tuple[list[Any], list[Any]]:
+            output, new = step(slices[0], states)
+            return new, [output] if return_sequences else []
+
+        final, ys = loop(body, states, xs)
+        last = final[0]  # the first state of all cells here is their output
+    else:
+
+        def masked(carry: list[Any], slices: list[Any], _: Any) -> tuple[list[Any], list[Any]]:
+            before, now = carry[0], carry[1:]
+            output, new = step(slices[0], now)
             output = where(slices[1], output, before)
             new = [where(slices[1], a, b) for a, b in zip(new, now, strict=True)]
-        return [output, *new], [output] if return_sequences else []
+            return [output, *new], [output] if return_sequences else []
 
-    (last, *final), ys = loop(body, [zeros_like(states[0]), *states], xs)
+        (last, *final), ys = loop(masked, [zeros_like(states[0]), *states], xs)
     outputs = transpose(ys[0], (1, 0, 2)) if return_sequences else expand_dims(last, 1)
     return [last, outputs, *final]
 

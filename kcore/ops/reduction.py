@@ -37,7 +37,17 @@ def _sum_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 @_reduction(_sum_vjp)
 def sum_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Sum over `axis` (an int, a list, or None for all axes); integers keep their dtype."""
+    """Sum over axes; integers keep their dtype.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> x = K.constant([[1., 2.], [3., 4.]])
+    >>> K.eval(K.sum(x, axis=0))
+    array([4., 6.], dtype=float32)
+    """
     return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.asarray(x).dtype)
 
 
@@ -56,7 +66,17 @@ def _mean(x: Any, axis: Any, keepdims: bool) -> Any:
 
 @_reduction(_mean_vjp, to_float=True, reference=_mean)
 def mean(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Mean over `axis`; of integers and bools in floatx; NaN over no elements."""
+    """Mean over axes; of integers and bools in floatx; NaN over no elements.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> x = K.constant([[1., 2.], [3., 4.]])
+    >>> K.eval(K.mean(x, axis=0))
+    array([2., 3.], dtype=float32)
+    """
 
 
 def _prod_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -86,7 +106,17 @@ def _exclusive(x: Any, reverse: bool) -> Any:
 
 @_reduction(_prod_vjp)
 def prod(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Product over `axis`; integers keep their dtype."""
+    """Product over axes; integers keep their dtype.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> x = K.constant([[1., 2.], [3., 4.]])
+    >>> K.eval(K.prod(x, axis=0))
+    array([3., 8.], dtype=float32)
+    """
     return np.prod(x, axis=axis, keepdims=keepdims, dtype=np.asarray(x).dtype)
 
 
@@ -99,25 +129,65 @@ def _extreme_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 @_reduction(_extreme_vjp)
 def max_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Largest element over `axis`; NaN wins; ties share the gradient evenly."""
+    """Largest element over axes; NaN wins; ties share the gradient evenly.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> x = K.constant([[1., 2.], [3., 4.]])
+    >>> K.eval(K.max(x, axis=0))
+    array([3., 4.], dtype=float32)
+    """
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
 @_reduction(_extreme_vjp)
 def min_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Smallest element over `axis`; NaN wins; ties share the gradient evenly."""
+    """Smallest element over axes; NaN wins; ties share the gradient evenly.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> x = K.constant([[1., 2.], [3., 4.]])
+    >>> K.eval(K.min(x, axis=0, keepdims=True))
+    array([[1., 2.]], dtype=float32)
+    """
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
 @_reduction(dtype="bool")
 def any_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether any element over `axis` is nonzero."""
+    """Whether any element over axes is nonzero, as a bool tensor.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> x = K.constant([[1., 2.], [3., 4.]])
+    >>> K.eval(K.any(K.equal(x, 4.), axis=0))
+    array([False,  True])
+    """
     return np.any(x, axis=axis, keepdims=keepdims)
 
 
 @_reduction(dtype="bool")
 def all_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether all elements over `axis` are nonzero."""
+    """Whether all elements over axes are nonzero, as a bool tensor.
+
+    Args:
+        x: tensor of any shape.
+        axis: an axis, a list of axes, or None for all.
+        keepdims: keep reduced axes with size 1.
+
+    >>> x = K.constant([[1., 2.], [3., 4.]])
+    >>> K.eval(K.all(K.greater(x, 1.), axis=0))
+    array([False,  True])
+    """
     return np.all(x, axis=axis, keepdims=keepdims)
 
 
@@ -127,13 +197,29 @@ def _arg_spec(x: Any, axis: int) -> Any:
 
 @primitive(infer=_arg_spec, normalize=rules.normalize_axis, differentiable=False)
 def argmax(x: Tensor, axis: int = -1) -> Any:
-    """Index (int64) of the first largest element along `axis`."""
+    """Index (int64) of the first largest element along an axis.
+
+    Args:
+        x: tensor.
+        axis: the axis that goes.
+
+    >>> K.eval(K.argmax(K.constant([[1., 5., 2.]])))
+    array([1])
+    """
     return np.argmax(x, axis=axis)
 
 
 @primitive(infer=_arg_spec, normalize=rules.normalize_axis, differentiable=False)
 def argmin(x: Tensor, axis: int = -1) -> Any:
-    """Index (int64) of the first smallest element along `axis`."""
+    """Index (int64) of the first smallest element along an axis.
+
+    Args:
+        x: tensor.
+        axis: the axis that goes.
+
+    >>> K.eval(K.argmin(K.constant([[4., 5., 2.]])))
+    array([2])
+    """
     return np.argmin(x, axis=axis)
 
 
@@ -145,7 +231,15 @@ def _cumsum_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
 
 @primitive(infer=rules.same("x"), normalize=rules.normalize_axis, vjp=_cumsum_vjp)
 def cumsum(x: Tensor, axis: int = 0) -> Any:
-    """Running sum along `axis`."""
+    """Running sum along an axis.
+
+    Args:
+        x: tensor.
+        axis: along which to add up.
+
+    >>> K.eval(K.cumsum(K.constant([1., 2., 3.])))
+    array([1., 3., 6.], dtype=float32)
+    """
     return np.cumsum(x, axis=axis, dtype=np.asarray(x).dtype)
 
 
@@ -159,7 +253,15 @@ def _cumprod_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
 
 @primitive(infer=rules.same("x"), normalize=rules.normalize_axis, vjp=_cumprod_vjp)
 def cumprod(x: Tensor, axis: int = 0) -> Any:
-    """Running product along `axis`; its gradient is not defined where x has zeros."""
+    """Running product along an axis; its gradient is not defined where x has zeros.
+
+    Args:
+        x: tensor.
+        axis: along which to multiply up.
+
+    >>> K.eval(K.cumprod(K.constant([1., 2., 3.])))
+    array([1., 2., 6.], dtype=float32)
+    """
     return np.cumprod(x, axis=axis, dtype=np.asarray(x).dtype)
 
 

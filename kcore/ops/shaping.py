@@ -78,7 +78,19 @@ def _reshape_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None
 @primitive(infer=_reshape_spec, vjp=lambda g, out, x, shape: reshape(g, shape_of(x)), host=True,
            normalize=_reshape_normalize)  # fmt: skip
 def reshape(x: Tensor, shape: Dims) -> Any:
-    """The same elements in another shape; one size may be -1."""
+    """The same elements in another shape.
+
+    Args:
+        x: tensor.
+        shape: sizes, which may be symbolic integers, or an integer tensor; one size may be -1.
+
+    Raises:
+        ShapeError: the shapes have different numbers of elements.
+
+    >>> K.eval(K.reshape(K.constant([1., 2., 3., 4.]), (2, -1)))
+    array([[1., 2.],
+           [3., 4.]], dtype=float32)
+    """
     return np.reshape(x, shape)
 
 
@@ -108,7 +120,15 @@ def _expand_axis(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
 @primitive(infer=lambda x, axis: x.with_shape((*x.shape[:axis], 1, *x.shape[axis:])), normalize=_expand_axis,
            vjp=lambda g, out, x, axis: squeeze(g, axis), host=True)  # fmt: skip
 def expand_dims(x: Tensor, axis: int = -1) -> Any:
-    """A new axis of size 1 at `axis`."""
+    """A new axis of size 1.
+
+    Args:
+        x: tensor.
+        axis: where the new axis goes.
+
+    >>> K.int_shape(K.expand_dims(K.placeholder(shape=(None, 2)), 1))
+    (None, 1, 2)
+    """
     return np.expand_dims(x, axis)
 
 
@@ -122,7 +142,18 @@ def _squeeze_spec(x: TensorSpec, axis: tuple[int, ...]) -> TensorSpec:
 @primitive(infer=_squeeze_spec, normalize=rules.normalize_axes, host=True,
            vjp=lambda g, out, x, axis: reshape(g, shape_of(x)))  # fmt: skip
 def squeeze(x: Tensor, axis: Any) -> Any:
-    """Without the axes (each of size 1)."""
+    """The tensor without axes of size 1.
+
+    Args:
+        x: tensor.
+        axis: the axis, or a list of axes.
+
+    Raises:
+        ShapeError: the size of one is known, and not 1.
+
+    >>> K.int_shape(K.squeeze(K.placeholder(shape=(None, 1, 2)), 1))
+    (None, 2)
+    """
     return np.squeeze(x, axis=axis)
 
 
@@ -260,7 +291,16 @@ def _repeat_vjp(g: Any, out: Any, x: Any, rep: int, axis: int) -> Any:
     normalize=rules.normalize_axis, vjp=_repeat_vjp,
 )  # fmt: skip
 def repeat_elements(x: Tensor, rep: int, axis: int) -> Any:
-    """Each element repeated `rep` times along `axis`."""
+    """Each element repeated along an axis, as `np.repeat` does.
+
+    Args:
+        x: tensor.
+        rep: how often, an integer.
+        axis: along which.
+
+    >>> K.eval(K.repeat_elements(K.constant([1., 2.]), 2, 0))
+    array([1., 1., 2., 2.], dtype=float32)
+    """
     return np.repeat(x, rep, axis=axis)
 
 

@@ -216,10 +216,7 @@ def apply(op: Op, arguments: dict[str, Any]) -> Any:
         specs = {p: specs[p] if op.kinds[p] not in ("attr", "dims") else arguments[p] for p in op.params}
     if op.random:
         _complete_random(op, arguments)
-    if op.infer is not None:
-        out = op.infer(**specs)
-    else:
-        out = _infer_by_tracing(op, specs)
+    out = op.infer(**specs) if op.infer is not None else _infer_by_tracing(op, specs)
     node = Node(op, arguments, [out] if isinstance(out, TensorSpec) else list(out))
     return list(node.outputs) if op.multiple else node.outputs[0]
 
@@ -294,7 +291,8 @@ def _is_plain(item: Any) -> bool:
 def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
     """The operand as a value of the graph, cast to `dtype` when one is given."""
     if isinstance(value, Symbolic):
-        value = getattr(value, "pending", None) or value  # a variable read after its update (see graph.updates)
+        pending = getattr(value, "pending", None)  # a variable read after its update (see graph.updates)
+        value = value if pending is None else pending
         if dtype is None or value.dtype == dtype:
             return value  # type: ignore[no-any-return]
         return apply(REGISTRY["cast"], {"x": value, "dtype": dtype})  # type: ignore[no-any-return]

@@ -78,8 +78,11 @@ def _cast_vjp(g: Any, out: Any, x: Any, dtype: str) -> Any:
 def cast(x: Tensor, dtype: str) -> Any:
     """The tensor converted to another dtype; floats are truncated towards zero, nonzero becomes True.
 
-    >>> import numpy as np
-    >>> cast.op.reference(np.array([1.7, -1.7]), "int32")
+    Args:
+        x: tensor.
+        dtype: name of the dtype.
+
+    >>> K.eval(K.cast(K.constant([1.7, -1.7]), "int32"))
     array([ 1, -1], dtype=int32)
     """
     return np.asarray(x).astype(dtypes.numpy_dtype(dtype))
@@ -87,7 +90,15 @@ def cast(x: Tensor, dtype: str) -> Any:
 
 @primitive(infer=lambda x: TensorSpec((x.rank,), "int32"), differentiable=False)
 def shape(x: Tensor) -> Any:
-    """The shape as an int32 vector; folds to a constant where it is known. Kernels return a NumPy vector."""
+    """The shape as an int32 tensor, whose entries may serve as sizes. Kernels return a NumPy vector.
+
+    Args:
+        x: tensor.
+
+    >>> x = K.placeholder(shape=(None, 2))
+    >>> K.function([x], [K.shape(x)])([np.zeros((3, 2))])
+    [array([3, 2], dtype=int32)]
+    """
     return np.asarray(np.shape(x), "int32")
 
 
@@ -99,6 +110,15 @@ def zeros_like(x: Tensor) -> Any:
 
 @primitive(infer=rules.same("x"), vjp=lambda g, out, x, message: g)
 def print_tensor(x: Tensor, message: str = "") -> Any:
-    """The tensor itself; printing `message` and its value whenever it is computed."""
+    """The tensor itself; `message` and its value are printed whenever it is computed.
+
+    Args:
+        x: tensor.
+        message: printed before the value.
+
+    >>> K.eval(K.print_tensor(K.constant([1., 2.]), "x is"))
+    x is [1. 2.]
+    array([1., 2.], dtype=float32)
+    """
     print(message, x)  # noqa: T201 - that is the op
     return x

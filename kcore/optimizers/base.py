@@ -136,8 +136,8 @@ class Optimizer:
         """Set the state from arrays in the order of `get_weights()`. Raises ArgumentError, ShapeError."""
         if len(weights) != len(self.weights):
             raise ArgumentError(
-                f"{type(self).__name__} has {len(self.weights)} state arrays, got {len(weights)}. The state exists once "
-                "the model is compiled and has made its train function (one train_on_batch, or loading)."
+                f"{type(self).__name__} has {len(self.weights)} state arrays, got {len(weights)}. The state exists "
+                "once the model is compiled and has made its train function (one train_on_batch, or loading)."
             )
         for variable, value in zip(self.weights, weights, strict=True):
             if K.int_shape(variable) != np.shape(value):
@@ -206,6 +206,6 @@ def multi_tensor_updates(step: Callable[..., Sequence[Any]], params: Sequence[An
     for group in constrained_last(params):
         targets = [[items[i] for i in group] for items in (params, *lists[1:])]
         outputs = list(step(targets[0], [lists[0][i] for i in group], *targets[1:]))
-        for variable in (v for target in targets for v in target):
-            updates.append(K.update(variable, constrained(variable, outputs.pop(0))))
+        variables = [v for target in targets for v in target]
+        updates += [K.update(v, constrained(v, new)) for v, new in zip(variables, outputs, strict=True)]
     return updates

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class NumpyBackend:
     name = "numpy"
     state_style = "value"
     capabilities = Capabilities(autodiff=False)
-    inplace: dict[str, Callable[..., Any]] = {}
+    inplace: ClassVar[dict[str, Callable[..., Any]]] = {}
 
     def __init__(self) -> None:
         # References of composites serve too: those have a gradient rule that is cheaper than going through the body.

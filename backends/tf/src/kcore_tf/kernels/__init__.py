@@ -2,10 +2,14 @@
 
 from kcore_tf.kernels import (  # noqa: F401 - each import enters kernels
     control,
+    conv,
     creation,
     elementwise,
     indexing,
     linalg,
+    nn,
+    optimizers,
+    pool,
     random,
     reduction,
     shaping,

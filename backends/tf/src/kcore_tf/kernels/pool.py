@@ -1,0 +1,46 @@
+"""Pooling over 1 to 3 spatial axes, channels_last inside. Three axes are pooled as two and then one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from kcore_tf.kernels.conv import Ints, derivative, layout
+from kcore_tf.kernels.table import kernel
+
+
+def _pool(native: Any, x: Any, size: Ints, strides: Ints, padding: str) -> Any:
+    if x.shape.rank == 3:
+        return tf.squeeze(_pool(native, x[:, None], (1, *size), (1, *strides), padding), [1])
+    if x.shape.rank == 4:
+        return native(x, size, strides, padding.upper())
+    batch, depth, *_, channels = x.shape
+    planes = native(tf.reshape(x, [batch * depth, *x.shape[2:]]), size[1:], strides[1:], padding.upper())
+    _, rows, columns, _ = planes.shape
+    lines = tf.reshape(planes, [batch, depth, rows * columns, channels])
+    lines = native(lines, (size[0], 1), (strides[0], 1), padding.upper())
+    return tf.reshape(lines, [batch, lines.shape[1], rows, columns, channels])
+
+
+@kernel
+def max_pool(x: Any, pool_size: Ints, strides: Ints, padding: str, data_format: str) -> Any:
+    run = layout(lambda y: _pool(tf.nn.max_pool2d, y, pool_size, strides, padding), data_format, x.shape.rank)
+    if not x.dtype.is_floating:
+        return tf.cast(run(tf.cast(x, tf.float64)), x.dtype)
+    return run(x)
+
+
+@kernel
+def avg_pool(x: Any, pool_size: Ints, strides: Ints, padding: str, data_format: str) -> Any:
+    return layout(lambda y: _pool(tf.nn.avg_pool2d, y, pool_size, strides, padding), data_format, x.shape.rank)(x)
+
+
+@kernel
+def max_pool_grad(g: Any, x: Any, *geometry: Any) -> Any:
+    return derivative(lambda y: max_pool(y, *geometry), x, g)
+
+
+@kernel
+def avg_pool_grad(g: Any, shape: Ints, *geometry: Any) -> Any:
+    return derivative(lambda y: avg_pool(y, *geometry), tf.zeros(list(shape), g.dtype), g)

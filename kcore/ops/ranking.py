@@ -1,0 +1,44 @@
+"""Whether a class is among the most probable ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kcore.errors import ShapeError
+from kcore.graph.ir import TensorSpec
+from kcore.ops import rules
+from kcore.ops.elementwise import greater, greater_equal, isfinite, less, logical_and, where, zeros_of
+from kcore.ops.indexing import one_hot
+from kcore.ops.reduction import all_, max_, sum_
+from kcore.ops.spec import Tensor, composite, spec_of
+from kcore.ops.structural import cast
+
+
+def _in_top_k_spec(predictions: TensorSpec, targets: TensorSpec, k: int) -> TensorSpec:
+    if predictions.rank != 2 or targets.rank != 1:
+        raise ShapeError(
+            f"in_top_k expects predictions (samples, classes) and targets (samples,), got shapes {predictions.shape} and "
+            f"{targets.shape}."
+        )
+    if predictions.shape[1] is None:
+        raise ShapeError(f"in_top_k needs a known number of classes, got predictions of shape {predictions.shape}.")
+    return TensorSpec(rules.broadcast_shapes(predictions.shape[:1], targets.shape), "bool")
+
+
+@composite(infer=_in_top_k_spec, differentiable=False, promote=())
+def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Any:
+    """Whether fewer than k predictions exceed that of the target; False where a prediction is not finite.
+
+    Args:
+        predictions: (samples, classes).
+        targets: integers (samples,); one that is no class gives False.
+        k: how many.
+    """
+    spec = spec_of(predictions)
+    hit = cast(one_hot(targets, spec.shape[1], spec.dtype), "bool")
+    own = sum_(where(hit, predictions, zeros_of(predictions)), axis=1, keepdims=True)
+    better = sum_(cast(greater(predictions, own), "int32"), axis=1)
+    known = greater_equal(max_(cast(hit, "int32"), axis=1), 1)
+    return logical_and(logical_and(less(better, k), all_(isfinite(predictions), axis=1)), known)
+
+
