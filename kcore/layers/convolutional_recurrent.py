@@ -100,8 +100,8 @@ class ConvRNN2D(RNN):
         space = self._output_space(shape)
         if not shape[0] or None in space:
             raise ShapeError(
-                "If a RNN is stateful, it needs to know its batch size, and this one rows and columns too: specify them by "
-                f"`batch_input_shape`, or `batch_shape` of the Input layer. {self.name} got inputs of shape {shape}."
+                "If a RNN is stateful, it needs to know its batch size, and this one rows and columns too: specify them "
+                f"by `batch_input_shape`, or `batch_shape` of the Input layer. {self.name} got inputs of shape {shape}"
             )
         return [self._arranged(shape[0], *space, size) for size in state_sizes(self.cell)]
 
@@ -126,6 +126,10 @@ class ConvLSTM2DCell(Layer):
         dropout: fraction of the inputs to drop in training.
         recurrent_dropout: fraction of h to drop in training.
     """
+
+    bias_initializer: Any
+    _dropout_mask: Masks
+    _recurrent_dropout_mask: Masks
 
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: str = "valid",
@@ -189,8 +193,7 @@ class ConvLSTM2DCell(Layer):
 
     def forget_masks(self) -> None:
         """The pass is over: later ones draw anew."""
-        self._dropout_mask: Masks = None
-        self._recurrent_dropout_mask: Masks = None
+        self._dropout_mask = self._recurrent_dropout_mask = None
 
     def _new_masks(self, image: tuple[Any, ...], training: Any) -> tuple[Masks, Masks]:
         first = self.data_format == "channels_first"
@@ -310,7 +313,9 @@ class ConvLSTM2D(ConvRNN2D):
         )
         self.activity_regularizer = regularizers.get(activity_regularizer)
 
-    def call(self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None) -> Any:
+    def call(  # type: ignore[override]
+        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None
+    ) -> Any:
         """The outputs (and final states) over the sequence."""
         return super().call(inputs, mask=mask, training=training, initial_state=initial_state)
 
@@ -319,6 +324,6 @@ class ConvLSTM2D(ConvRNN2D):
         return self._config_with_cell()
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
+    def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]
         """A layer from the result of `get_config`."""
         return cls(**config)

@@ -23,6 +23,7 @@ class _CuDNNRNN(RNN):
     """What both layers share; they own their weights, `cell` only says how large the states are."""
 
     units: int
+    bias_initializer: Any
     gates: int
     number_of_states: int
 
@@ -56,11 +57,15 @@ class _CuDNNRNN(RNN):
     def _bias_start(self) -> Any:
         return self.bias_initializer
 
-    def call(self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None) -> Any:
+    def call(  # type: ignore[override]
+        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None
+    ) -> Any:
         """The outputs (and final states) over the sequence."""
         mask = mask[0] if isinstance(mask, list) else mask
         if mask is not None:
-            raise ArgumentError(f"Masking is not supported for CuDNN RNNs; {self.name} was given a mask. Use GRU or LSTM.")
+            raise ArgumentError(
+                f"Masking is not supported for CuDNN RNNs; {self.name} was given a mask. Use GRU or LSTM."
+            )
         return super().call(inputs, training=training, initial_state=initial_state)
 
     def _iterate(
@@ -88,7 +93,7 @@ class _CuDNNRNN(RNN):
         }
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
+    def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]
         """A layer from the result of `get_config`."""
         return cls(**config)
 

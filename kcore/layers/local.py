@@ -60,7 +60,8 @@ class _LocallyConnected(Layer):
         channels, space = input_shape[self._channel_axis], self._space(input_shape)
         if min(space) < 1:
             raise ShapeError(
-                f"{self.name}: a window of size {self.kernel_size} does not fit the input of shape {tuple(input_shape)}."
+                f"{self.name}: a window of size {self.kernel_size} does not fit the input of shape "
+                f"{tuple(input_shape)}."
             )
         self._output_space = space
         self.kernel_shape = (math.prod(space), math.prod(self.kernel_size) * channels, self.filters)

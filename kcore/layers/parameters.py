@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kcore import constraints, initializers, regularizers
 from kcore import backend as K
+from kcore import constraints, initializers, regularizers
 from kcore.graph.ir import Symbolic
 
 _ROOMS: dict[str, Any] = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}

@@ -25,7 +25,7 @@ class Wrapper(Layer):
 
     def __init__(self, layer: Any, **kwargs: Any) -> None:
         self.layer = layer
-        # Which inputs the layer inside was called on for which inputs of this one: its updates and losses hang on its own.
+        # Which inputs the layer inside was called on, by those of this one: its updates and losses hang on its own.
         self._input_map: dict[str, Any] = {}
         super().__init__(**kwargs)
 
@@ -112,12 +112,13 @@ class TimeDistributed(Wrapper):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Build the layer inside for one step."""
         input_shape = tuple(input_shape)
         if len(input_shape) < 3:
             raise ShapeError(
-                f"{self.name} expects inputs of at least three dimensions, (batch, time, ...); received shape {input_shape}."
+                f"{self.name} expects inputs of at least three dimensions, (batch, time, ...); received shape "
+                f"{input_shape}."
             )
         self.input_spec = InputSpec(shape=(None, None, *input_shape[2:]))
         if not self.layer.built:
@@ -200,7 +201,8 @@ class Bidirectional(Wrapper):
     def __init__(self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, **kwargs: Any) -> None:
         if merge_mode not in ("sum", "mul", "ave", "concat", None):
             raise ArgumentError(
-                f'Invalid merge mode {merge_mode!r}. Merge mode should be one of {{"sum", "mul", "ave", "concat", None}}'
+                f'Invalid merge mode. Merge mode should be one of {{"sum", "mul", "ave", "concat", None}}; got '
+                f"{merge_mode!r}."
             )
         forward = copy.copy(layer)
         config = layer.get_config()
@@ -282,8 +284,8 @@ class Bidirectional(Wrapper):
             half, odd = divmod(len(initial_state), 2)
             if odd:
                 raise ArgumentError(
-                    "When passing `initial_state` to a Bidirectional RNN, the state should be a list containing the states "
-                    f"of the underlying RNNs: as many for each direction. Found: {initial_state}"
+                    "When passing `initial_state` to a Bidirectional RNN, the state should be a list containing the "
+                    f"states of the underlying RNNs: as many for each direction. Found: {initial_state}"
                 )
             more["initial_state"] = initial_state
             for layer, own in zip(layers, (initial_state[:half], initial_state[half:]), strict=True):

@@ -87,8 +87,8 @@ def conv_output_length(
         stride: distance between windows.
         dilation: distance between the elements that a window sees.
 
-    >>> conv_output_length(28, 3, "valid", 1), conv_output_length(7, 3, "same", 2), conv_output_length(None, 3, "same", 2)
-    (26, 4, None)
+    >>> conv_output_length(28, 3, "valid", 1), conv_output_length(7, 3, "same", 2)
+    (26, 4)
     """
     if input_length is None:
         return None

@@ -22,8 +22,8 @@ def _pairs(value: Any, rank: int, name: str) -> Pairs:
         return ((int(value), int(value)),) * rank
     if not hasattr(value, "__len__") or isinstance(value, str):
         raise ArgumentError(
-            f"`{name}` should be an int, a tuple of {rank} ints (the same before and after), or a tuple of {rank} pairs "
-            f"(before, after). Found: {value!r}"
+            f"`{name}` should be an int, a tuple of {rank} ints (the same before and after), or a tuple of {rank} "
+            f"pairs (before, after). Found: {value!r}"
         )
     if len(value) != rank:
         raise ArgumentError(f"`{name}` should have {rank} elements. Found: {value!r}")

@@ -47,12 +47,11 @@ class _SeparableConv(_Conv):
     def call(self, inputs: Any) -> Any:
         """activation(pointwise(depthwise(inputs)) + bias)."""
         conv = (K.separable_conv1d, K.separable_conv2d)[self.rank - 1]
-        return self._finish(
-            conv(
-                inputs, self.depthwise_kernel, self.pointwise_kernel, strides=self.strides, padding=self.padding,
-                data_format=self.data_format, dilation_rate=self.dilation_rate,
-            )  # fmt: skip
-        )
+        outputs = conv(
+            inputs, self.depthwise_kernel, self.pointwise_kernel, strides=self.strides, padding=self.padding,
+            data_format=self.data_format, dilation_rate=self.dilation_rate,
+        )  # fmt: skip
+        return self._finish(outputs)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -172,12 +171,11 @@ class DepthwiseConv2D(Conv2D):
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         """activation(depthwise(inputs) + bias)."""
-        return self._finish(
-            K.depthwise_conv2d(
-                inputs, self.depthwise_kernel, strides=self.strides, padding=self.padding,
-                data_format=self.data_format, dilation_rate=self.dilation_rate,
-            )  # fmt: skip
-        )
+        outputs = K.depthwise_conv2d(
+            inputs, self.depthwise_kernel, strides=self.strides, padding=self.padding, data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+        )  # fmt: skip
+        return self._finish(outputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The number of windows along each spatial axis, and `channels * depth_multiplier` channels."""

@@ -86,8 +86,8 @@ class Conv2DTranspose(_Transposed, Conv2D):
 class Conv3DTranspose(_Transposed, Conv3D):
     """Transposed convolution of volumes.
 
-    The arguments are those of Conv2DTranspose without `dilation_rate`, with three entries where that takes two. Input of
-    shape (batch, depth, rows, cols, channels), output (batch, new_depth, new_rows, new_cols, filters).
+    The arguments are those of Conv2DTranspose without `dilation_rate`, with three entries where that takes two. Input
+    of shape (batch, depth, rows, cols, channels), output (batch, new_depth, new_rows, new_cols, filters).
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -86,6 +87,10 @@ class RecurrentCell(Layer):
     """Base of SimpleRNNCell, GRUCell and LSTMCell."""
 
     units: int
+    bias_initializer: Any
+    recurrent_initializer: Any
+    _dropout_mask: list[Any] | None
+    _recurrent_dropout_mask: list[Any] | None
     #: Gates: the kernels have so many times `units` columns.
     gates = 1
     implementation = 2
@@ -125,8 +130,7 @@ class RecurrentCell(Layer):
 
     def forget_masks(self) -> None:
         """The pass is over: later ones draw anew."""
-        self._dropout_mask: list[Any] | None = None
-        self._recurrent_dropout_mask: list[Any] | None = None
+        self._dropout_mask = self._recurrent_dropout_mask = None
 
     def _new_masks(self, batch: Any, training: Any) -> tuple[list[Any] | None, list[Any] | None]:
         samples, count = shape_of(batch)[0], self.gates if self.implementation == 1 else 1
@@ -197,7 +201,7 @@ def of_cell(*names: str) -> Callable[[L], L]:
 
     def decorate(cls: L) -> L:
         for name in names:
-            setattr(cls, name, property(lambda layer, name=name: getattr(layer.cell, name), doc=f"`{name}` of the cell."))
+            setattr(cls, name, property(attrgetter(f"cell.{name}"), doc=f"`{name}` of the cell."))
         return cls
 
     return decorate

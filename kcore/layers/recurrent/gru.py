@@ -88,12 +88,13 @@ class GRUCell(RecurrentCell):
             return y if bias is None else y + bias[columns]
 
         x = [product(inputs, masks, self.kernel, bias, gate) for gate in range(3)]
-        z, r = (
-            self.recurrent_activation(x[gate] + product(h, recurrent_masks, self.recurrent_kernel, recurrent_bias, gate))
-            for gate in range(2)
-        )
+
+        def inner_product(gate: int) -> Any:
+            return product(h, recurrent_masks, self.recurrent_kernel, recurrent_bias, gate)
+
+        z, r = (self.recurrent_activation(x[gate] + inner_product(gate)) for gate in range(2))
         if self.reset_after:
-            inner = r * product(h, recurrent_masks, self.recurrent_kernel, recurrent_bias, 2)
+            inner = r * inner_product(2)
         else:
             inner = K.dot(r * dropped(h, recurrent_masks, 2), self.recurrent_kernel[:, 2 * self.units :])
         return z * h + (1 - z) * self.activation(x[2] + inner)
@@ -188,7 +189,9 @@ class GRU(RNN):
         super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, **kwargs)
         self.activity_regularizer = regularizers.get(activity_regularizer)
 
-    def call(self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None) -> Any:
+    def call(  # type: ignore[override]
+        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None
+    ) -> Any:
         """The outputs (and final states) over the sequence."""
         return super().call(inputs, mask=mask, training=training, initial_state=initial_state)
 
@@ -197,6 +200,6 @@ class GRU(RNN):
         return self._config_with_cell()
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
+    def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]
         """A layer from the result of `get_config`."""
         return cls(**{**config, "implementation": config.get("implementation", 2) or 1})

@@ -165,7 +165,9 @@ class LSTM(RNN):
         super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, **kwargs)
         self.activity_regularizer = regularizers.get(activity_regularizer)
 
-    def call(self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None) -> Any:
+    def call(  # type: ignore[override]
+        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None
+    ) -> Any:
         """The outputs (and final states) over the sequence."""
         return super().call(inputs, mask=mask, training=training, initial_state=initial_state)
 
@@ -174,6 +176,6 @@ class LSTM(RNN):
         return self._config_with_cell()
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
+    def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]
         """A layer from the result of `get_config`."""
         return cls(**{**config, "implementation": config.get("implementation", 2) or 1})

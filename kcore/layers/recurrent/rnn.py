@@ -28,8 +28,8 @@ _BATCH_SIZE_NEEDED = (
 )
 _TIME_NEEDED = (
     "Cannot unroll a RNN if the time dimension is undefined.\n"
-    "- In a Sequential model, specify it by `input_shape` or `batch_input_shape` of the first layer (`input_length` of an "
-    "Embedding).\n"
+    "- In a Sequential model, specify it by `input_shape` or `batch_input_shape` of the first layer (`input_length` of "
+    "an Embedding).\n"
     "- With the functional API, specify it by `shape` or `batch_shape` of the Input layer."
 )
 
@@ -331,7 +331,7 @@ class RNN(Layer):
         """The configuration of a layer that makes its cell from its own arguments."""
         config = {**self.cell.get_config(), **RNN.get_config(self)}
         del config["cell"]
-        config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        config["activity_regularizer"] = regularizers.serialize(getattr(self, "activity_regularizer", None))
         return config
 
     @classmethod

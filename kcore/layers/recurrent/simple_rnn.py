@@ -15,7 +15,7 @@ from kcore.ops import recurrent
 
 
 class SimpleRNNCell(RecurrentCell):
-    """One step of `output = activation(inputs @ kernel + bias + state @ recurrent_kernel)`; the output is the new state.
+    """One step of a recurrence: `h = activation(inputs @ kernel + bias + h @ recurrent_kernel)`; h is also the output.
 
     Args:
         units: size of the output and of the state.
@@ -124,7 +124,9 @@ class SimpleRNN(RNN):
         super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, **kwargs)
         self.activity_regularizer = regularizers.get(activity_regularizer)
 
-    def call(self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None) -> Any:
+    def call(  # type: ignore[override]
+        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None
+    ) -> Any:
         """The outputs (and final states) over the sequence."""
         return super().call(inputs, mask=mask, training=training, initial_state=initial_state)
 
@@ -133,6 +135,6 @@ class SimpleRNN(RNN):
         return self._config_with_cell()
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:
+    def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]
         """A layer from the result of `get_config`."""
         return cls(**{key: value for key, value in config.items() if key != "implementation"})

@@ -29,8 +29,8 @@ class StackedRNNCells(Layer):
         self.reverse_state_order = kwargs.pop("reverse_state_order", False)
         if self.reverse_state_order:
             warnings.warn(
-                "`reverse_state_order=True` in `StackedRNNCells` is deprecated: states are better listed in the order of "
-                "the cells.",
+                "`reverse_state_order=True` in `StackedRNNCells` is deprecated: states are better listed in the order "
+                "of the cells.",
                 stacklevel=2,
             )
         super().__init__(**kwargs)
