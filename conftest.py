@@ -6,7 +6,9 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -23,6 +25,21 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True)
+def example_names(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> Iterator[None]:
+    """Examples in docstrings may say `K` and `np`; they run on the NumPy backend, with fresh names and seeds."""
+    if not isinstance(request.node, pytest.DoctestItem):
+        yield
+        return
+    from kcore import backend as K
+
+    doctest_namespace.update(K=K, np=np)
+    with K.backend_scope("numpy"):
+        K.clear_session()
+        np.random.seed(0)  # noqa: NPY002 - the global state is Keras 2's contract
+        yield
+
+
+@pytest.fixture(autouse=True)
 def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A `KERAS_HOME` of this test's own (not created yet), and settings read afresh before and after."""
     home = tmp_path / "keras_home"
@@ -30,3 +47,21 @@ def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     config.reload()
     yield home
     config.reload()
+
+
+@pytest.fixture(autouse=True)
+def examples_run_on_numpy(
+    request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]
+) -> Iterator[None]:
+    """Examples in docstrings find `np` and `K`, and compute on the NumPy backend."""
+    if not isinstance(request.node, pytest.DoctestItem):
+        yield
+        return
+    import numpy as np
+
+    from kcore import backend as K
+    from kcore.backend.active import backend_scope
+
+    doctest_namespace.update(np=np, K=K)
+    with backend_scope("numpy"):
+        yield

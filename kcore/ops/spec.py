@@ -216,10 +216,7 @@ def apply(op: Op, arguments: dict[str, Any]) -> Any:
         specs = {p: specs[p] if op.kinds[p] not in ("attr", "dims") else arguments[p] for p in op.params}
     if op.random:
         _complete_random(op, arguments)
-    if op.infer is not None:
-        out = op.infer(**specs)
-    else:
-        out = _infer_by_tracing(op, specs)
+    out = op.infer(**specs) if op.infer is not None else _infer_by_tracing(op, specs)
     node = Node(op, arguments, [out] if isinstance(out, TensorSpec) else list(out))
     return list(node.outputs) if op.multiple else node.outputs[0]
 
@@ -363,7 +360,10 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
         return kernel(random.eager_key(backend, arguments.get("seed")), *(
             v for p, v in arguments.items() if p != "seed"))  # fmt: skip
     result = kernel(*arguments.values())
-    return list(result) if op.multiple else result
+    if op.multiple:
+        return list(result)
+    # A NumPy scalar is no array: a float64 one passes for a Python number, whose dtype is weak.
+    return np.asarray(result) if isinstance(result, np.generic) else result
 
 
 def supported_kernel(kernels: Mapping[str, Callable[..., Any]], op: Op, specs: dict[str, Any]) -> Any:

@@ -12,7 +12,8 @@ from typing import Any
 
 from kcore import backend as K
 from kcore.errors import GraphError
-from kcore.graph.function import Function, substitute_all
+from kcore.graph.clone import Cloner
+from kcore.graph.function import Function
 from kcore.graph.updates import as_pairs
 from kcore.training.plan import CompilePlan, OutputPlan
 from kcore.utils.losses_utils import squeeze_or_expand_dimensions
@@ -98,7 +99,7 @@ class Steps:
         first, pairs = self._training_updates
         if first is total_loss:
             return list(pairs)
-        values = substitute_all([value for _, value in pairs], {first: total_loss})
+        values = Cloner([(first, total_loss)]).values([value for _, value in pairs])
         return [(variable, value) for (variable, _), value in zip(pairs, values, strict=True)]
 
     # --- losses and metrics -------------------------------------------------------------------------------------------
