@@ -57,15 +57,17 @@ def _tensors(op: Op, arguments: Arguments) -> list[tuple[str, int | None, np.nda
     return found
 
 
-def _with(op: Op, arguments: Arguments, make: Callable[[np.ndarray], Any]) -> Arguments:
-    """The arguments with each tensor operand replaced by `make(array)`."""
+def _with(op: Op, arguments: Arguments, make: Callable[[np.ndarray], Any],
+          static: Callable[[np.ndarray], Any] | None = None) -> Arguments:  # fmt: skip
+    """The arguments with each tensor operand replaced by `make(array)`; by `static(array)` where its shape must be known."""
     out = dict(arguments)
     for p in op.tensor_params:
         value = arguments.get(p)
+        made = static if static is not None and p in op.static else make
         if op.kinds[p] == "tensors":
-            out[p] = [make(np.asarray(x)) for x in value or []]
+            out[p] = [made(np.asarray(x)) for x in value or []]
         elif value is not None:
-            out[p] = make(np.asarray(value))
+            out[p] = made(np.asarray(value))
     return out
 
 
@@ -100,7 +102,10 @@ def declared(backend: Any, op: Op, arguments: Arguments) -> None:
         def placeholder(a: np.ndarray, unknown: bool = unknown) -> Any:
             return function.placeholder([None] * a.ndim if unknown else a.shape, dtypes.name_of(a.dtype))
 
-        result = op.public(**_with(op, arguments, placeholder))
+        def known(a: np.ndarray) -> Any:
+            return function.placeholder(a.shape, dtypes.name_of(a.dtype))
+
+        result = op.public(**_with(op, arguments, placeholder, known))
         for got, array in zip(result if op.multiple else [result], want, strict=True):
             if got.dtype != dtypes.name_of(array.dtype):
                 raise Mismatch(f"the rule says dtype {got.dtype}, the reference gives {array.dtype}")
@@ -119,12 +124,12 @@ def compiled(backend: Any, op: Op, arguments: Arguments) -> None:
     feeds: list[np.ndarray] = []
     placeholders: list[Any] = []
 
-    def placeholder(a: np.ndarray) -> Any:
+    def placeholder(a: np.ndarray, *, known: bool = False) -> Any:
         feeds.append(a)
-        placeholders.append(function.placeholder([None] * a.ndim, dtypes.name_of(a.dtype)))
+        placeholders.append(function.placeholder(a.shape if known else [None] * a.ndim, dtypes.name_of(a.dtype)))
         return placeholders[-1]
 
-    result = op.public(**_with(op, arguments, placeholder))
+    result = op.public(**_with(op, arguments, placeholder, lambda a: placeholder(a, known=True)))
     got = function.Function(placeholders, result if op.multiple else [result])(feeds)
     for i, (g, w) in enumerate(zip(got, want, strict=True)):
         same(g, w, f"result {i}" if op.multiple else "result")
