@@ -6,12 +6,11 @@ from typing import Any
 
 from kcore import plugin
 from kcore.backend.protocol import BACKEND_API
+from kcore.graph.passes import STRUCTURAL
 from kcore.ops import REGISTRY
 from kcore_conformance.compare import Mismatch
 from kcore_conformance.registry import check
 
-#: Ops that lowering writes itself; no backend provides them.
-STRUCTURAL = frozenset({"constant", "assign", "gradient", "select_phase"})
 MEMBERS = (
     "name", "capabilities", "state_style", "kernels", "is_native", "asarray", "to_numpy", "spec_of", "new_state", "read",
     "finalize", "step_key", "fold_key", "devices", "device_scope", "synchronize", "infer_native", "configure",
