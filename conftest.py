@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -21,6 +22,21 @@ settings.load_profile("kcore")
 def pytest_configure() -> None:
     """Keep everything that runs outside a test (imports, collection) away from the user's own `~/.keras`."""
     os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="kcore-tests-")
+
+
+@pytest.fixture(autouse=True)
+def example_names(request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]) -> Iterator[None]:
+    """Examples in docstrings may say `K` and `np`; they run on the NumPy backend, with fresh names and seeds."""
+    if not isinstance(request.node, pytest.DoctestItem):
+        yield
+        return
+    from kcore import backend as K
+
+    doctest_namespace.update(K=K, np=np)
+    with K.backend_scope("numpy"):
+        K.clear_session()
+        np.random.seed(0)  # noqa: NPY002 - the global state is Keras 2's contract
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -163,7 +163,8 @@ def chapters(folder: Path, *, conformance: bool) -> bool:
     good = min(accuracies) >= 0.97 and worst < 1e-5
     if conformance:
         print("\n4. The conformance suite, quick setting, on every backend")
-        good = all([_conformance_of(name) for name in BACKENDS]) and good
+        results = [_conformance_of(name) for name in BACKENDS]
+        good = all(results) and good
     return good
 
 

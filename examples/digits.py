@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from kcore.layers import LSTM, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
 
 import kcore as keras
+from kcore.layers import LSTM, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
 
 
 def load(test_share: float = 0.2) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:

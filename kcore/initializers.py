@@ -188,9 +188,7 @@ class VarianceScaling(_Random):
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ArgumentError(f"VarianceScaling: `mode` is 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}.")
         if distribution not in ("normal", "uniform"):
-            raise ArgumentError(
-                f"VarianceScaling: `distribution` is 'normal' or 'uniform', got {distribution!r}."
-            )
+            raise ArgumentError(f"VarianceScaling: `distribution` is 'normal' or 'uniform', got {distribution!r}.")
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
@@ -234,7 +232,7 @@ class Orthogonal(Initializer):
             raise ShapeError(f"Orthogonal: expected a shape of at least two axes, got {tuple(shape)}.")
         rng: Any = np.random
         if self.seed is not None:
-            rng = np.random.RandomState(self.seed)  # noqa: NPY002 - the numbers that Keras 2 gave
+            rng = np.random.RandomState(self.seed)
             self.seed += 1
         flat = (math.prod(shape[:-1]), shape[-1])
         u, _, v = np.linalg.svd(rng.normal(0.0, 1.0, flat), full_matrices=False)

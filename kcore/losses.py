@@ -239,7 +239,8 @@ class BinaryCrossentropy(LossFunctionWrapper):
     """`binary_crossentropy` as an object."""
 
     def __init__(self, from_logits: bool = False, label_smoothing: float = 0,
-                 reduction: str = Reduction.SUM_OVER_BATCH_SIZE, name: str = "binary_crossentropy") -> None:  # fmt: skip
+                 reduction: str = Reduction.SUM_OVER_BATCH_SIZE,
+                 name: str = "binary_crossentropy") -> None:  # fmt: skip
         super().__init__(
             binary_crossentropy, reduction, name, from_logits=from_logits, label_smoothing=label_smoothing
         )

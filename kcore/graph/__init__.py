@@ -1,1 +1,1 @@
-"""The graph: values and nodes, rewriting, gradients, emission, and K.function. Knows no layers and no backend's name."""
+"""The graph: values and nodes, rewriting, gradients, emission, K.function. Knows no layers and no backend's name."""

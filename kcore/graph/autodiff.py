@@ -102,7 +102,9 @@ def _through_body(node: Node, grads: Sequence[Symbolic | None]) -> tuple[Any, ..
     flat = ir.values_in(operands)
     back = iter(pullback(outs, grads, flat, closed=True))
     return tuple(
-        [next(back) for _ in operand] if isinstance(operand, (list, tuple)) else (next(back) if operand is not None else None)
+        [next(back) for _ in operand]
+        if isinstance(operand, (list, tuple))
+        else (next(back) if operand is not None else None)
         for operand in operands
     )
 
@@ -117,4 +119,3 @@ def _zeros(value: Symbolic) -> Symbolic:
     from kcore.ops.spec import REGISTRY
 
     return REGISTRY["zeros_like"].public(value)  # type: ignore[no-any-return]
-

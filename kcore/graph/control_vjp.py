@@ -55,7 +55,9 @@ def scan_vjp(g: Sequence[Symbolic | None], out: Sequence[Symbolic], body: Subgra
     return [*carry, *xs, *step.captures], gradients
 
 
-def _carries(out: Sequence[Symbolic], body: Subgraph, carry: Any, xs: Any, length: Any, reverse: bool) -> list[Symbolic]:
+def _carries(
+    out: Sequence[Symbolic], body: Subgraph, carry: Any, xs: Any, length: Any, reverse: bool
+) -> list[Symbolic]:
     """The carry that each step got, stacked: from the loop's own results, or by running it again."""
     count = len(carry)
     positions = saved_carries(body, count)
@@ -115,9 +117,9 @@ class _Step:
         return _Flows(d_xs, d_captures)
 
 
-def cond_vjp(g: Sequence[Symbolic | None], condition: Symbolic, then: Subgraph, otherwise: Subgraph) -> (
-    tuple[list[Symbolic], Gradients]
-):
+def cond_vjp(
+    g: Sequence[Symbolic | None], condition: Symbolic, then: Subgraph, otherwise: Subgraph
+) -> tuple[list[Symbolic], Gradients]:
     """Gradients of a branch: the captures of both sides and what flows back to each, by the side that is taken."""
     captures: list[Symbolic] = []
     for v in (*then.captures, *otherwise.captures):

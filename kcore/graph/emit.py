@@ -26,7 +26,7 @@ from kcore.variables import Variable
 _serial = itertools.count(1)
 #: Ops whose result may share memory with their operand, so that an in-place update would change it.
 VIEWS = frozenset({"identity", "reshape", "transpose", "expand_dims", "squeeze", "strided_slice", "stop_gradient",
-                   "broadcast_to", "assign"})  # fmt: skip
+                   "broadcast_to", "assign", "cast", "reduce_to", "print_tensor"})  # fmt: skip
 
 
 class Scope:
@@ -138,7 +138,7 @@ class Emitter:
     def _assign(self, top: Scope, updates: Sequence[tuple[Variable, Symbolic]], inplace: dict[Node, bool]) -> None:
         refs = self._refs
         pending = [(v, value) for v, value in updates if _node(value) not in inplace]
-        values = [self._owned(top, value) if len(pending) > 1 else self._operand(top, value) for _, value in pending]
+        values = [self._owned(top, value) for _, value in pending]
         for node in inplace:
             fn = self._hoist(f"inplace_{node.op.name}", self.backend.inplace[node.op.name])
             arguments = [self._argument(top, node, p, refs) for p in node.op.params]
@@ -149,17 +149,14 @@ class Emitter:
             top.line(f"assign({refs[id(variable)]}, {name})")
 
     def _owned(self, top: Scope, value: Symbolic) -> str:
-        """The value's name, copied first when it may share memory with state that is about to change."""
+        """The value's name, of a copy where it may share memory with state that is about to change."""
         name = self._operand(top, value)
-        if self.backend.state_style != "ref":
+        if self.backend.state_style != "ref" or not _may_be_state(value):
             return name
-        root = value
-        while (node := _node(root)) is not None and node.op.name in VIEWS:
-            root = node.arguments["value"] if node.op.name == "assign" else node.inputs[0]
-        if isinstance(root, Variable):
-            self.namespace["copy"] = self.backend.kernels["copy"]
-            return f"copy({name})"
-        return name
+        self.namespace["copy"] = self.backend.kernels["copy"]
+        kept = self._unique(f"old_{name}")
+        top.line(f"{kept} = copy({name})")
+        return kept
 
     def _compile(self, top: Scope) -> Any:
         source = "\n".join([f"def {self.name}(state, params, inputs, key):", *top.lines, ""])
@@ -274,6 +271,9 @@ class Emitter:
             fn = self._kernel("shape") if op.name == "shape" else self._hoist(f"host_{op.name}", op.reference)
             arguments = [self._argument(scope, node, p, host=op.name != "shape") for p in op.params]
             return f"{fn}({', '.join(arguments)})"
+        if op.name == "native_call":
+            operands = [self._operand(scope, v) for v in node.arguments["operands"]]
+            return f"{self._hoist('native_function', node.arguments['fn'])}({', '.join(operands)})"
         arguments = [self._argument(scope, node, p) for p in op.params if not (op.random and p == "seed")]
         if op.random:
             arguments.insert(0, self._folded_key(scope, node))
@@ -382,6 +382,20 @@ def static_dims(item: Any) -> Any:
     if getattr(item, "ndim", 0):
         return tuple(int(x) for x in item)
     return int(item)
+
+
+def _may_be_state(value: Symbolic) -> bool:
+    """Whether the value may share memory with a variable's storage."""
+    node = _node(value)
+    if node is None:
+        return isinstance(value, Variable)
+    if node.op.name in VIEWS:
+        return _may_be_state(node.arguments["value"] if node.op.name == "assign" else node.inputs[0])
+    if not any(isinstance(a, Subgraph) for a in node.arguments.values()):
+        return False
+    # A loop or branch may hand on what it was given; what a loop stacks is new.
+    handed_on = node.outputs[: len(node.arguments["carry"])] if node.op.name == "scan" else node.outputs
+    return any(value is v for v in handed_on) and any(_may_be_state(v) for v in node.inputs)
 
 
 def _node(value: Any) -> Node | None:

@@ -26,11 +26,12 @@ class Function:
 
     Args:
         inputs: placeholders, other symbolic tensors (fed in place of their computation), and `K.learning_phase()`.
-        outputs: tensors or variables; a single one is allowed, the call returns a list in any case.
+        outputs: a list of tensors and variables, or one.
         updates: `K.update(...)` results and `(variable, new value)` pairs.
         name: of the emitted function.
 
-    Calling it takes a list of values in the order of `inputs` and returns NumPy arrays.
+    Calling it takes a list of values in the order of `inputs` and returns a list of NumPy arrays (one array where
+    `outputs` is one tensor).
     """
 
     def __init__(self, inputs: Sequence[Any], outputs: Any, updates: Sequence[Any] | None = None,
@@ -41,6 +42,8 @@ class Function:
         self.single = not isinstance(outputs, (list, tuple))
         self.outputs = [as_symbolic(x) for x in ([outputs] if self.single else outputs)]
         self.name = name
+        # Results whose size depends on their values: compiled code leaves them padded.
+        self._padded = [i for i, x in enumerate(self.outputs) if _made_by(x, "drop_padding")]
         self._phase_at = next((i for i, x in enumerate(self.inputs) if phase.is_phase(x)), None)
         self._feeds = [x for x in self.inputs if not phase.is_phase(x) and isinstance(x, Symbolic)]
         self._skip = [i for i, x in enumerate(self.inputs) if not isinstance(x, Symbolic)]  # a fixed phase: an int
@@ -50,16 +53,22 @@ class Function:
         self.steps = 0
         self._executables: dict[tuple[str, int], Executable] = {}
 
-    def __call__(self, inputs: Sequence[Any] = ()) -> list[Any]:
+    def __call__(self, inputs: Sequence[Any] = ()) -> Any:
         """Run on NumPy or native values; returns NumPy arrays."""
         backend = active.backend()
         training, values = self._split(inputs)
-        results = self.run_native(values, training, backend)
-        return [backend.to_numpy(x) for x in results]
+        results = [backend.to_numpy(x) for x in self.run_native(values, training, backend)]
+        for i in self._padded:
+            from kcore.ops.ctc import without_padding
+
+            results[i] = without_padding(results[i], self.outputs[i].node.arguments["fill"])  # type: ignore[attr-defined]
+        return results[0] if self.single else results
 
     def _split(self, inputs: Sequence[Any]) -> tuple[int, list[Any]]:
         if not isinstance(inputs, (list, tuple)):
-            raise DataError(f"A K.function is called with a list of values, one per input; got {type(inputs).__name__}.")
+            raise DataError(
+                f"A K.function is called with a list of values, one per input; got {type(inputs).__name__}."
+            )
         if len(inputs) != len(self.inputs):
             raise DataError(f"{self.name} takes {len(self.inputs)} values, one per input; got {len(inputs)}.")
         training = 0
@@ -158,7 +167,9 @@ def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
 def _check_shape(tensor: Symbolic, shape: Sequence[int | None]) -> None:
     expected = tensor.spec.shape
     if len(expected) != len(shape):
-        raise ShapeError(f"Cannot feed a value of shape {tuple(shape)} for {tensor.name!r}, which has shape {expected}.")
+        raise ShapeError(
+            f"Cannot feed a value of shape {tuple(shape)} for {tensor.name!r}, which has shape {expected}."
+        )
     for a, b in zip(expected, shape):
         if a is not None and a != b:
             raise ShapeError(
@@ -192,6 +203,10 @@ def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
         else:
             results.append(active.backend().to_numpy(x))
     return results
+
+
+def _made_by(value: Symbolic, op: str) -> bool:
+    return isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.name == op
 
 
 def _identifier(name: str) -> str:

@@ -153,11 +153,13 @@ def scoped(name: str) -> str:
 
 
 class Node:
-    """One application of an op. Its arguments hold values (Symbolic), lists of them, subgraphs, and plain attributes."""
+    """One application of an op. Its arguments hold values (Symbolic), lists of them, subgraphs, plain attributes."""
 
     __slots__ = ("arguments", "frame", "inputs", "name", "op", "outputs", "scope", "serial")
 
-    def __init__(self, op: Any, arguments: dict[str, Any], specs: Sequence[TensorSpec], name: str | None = None) -> None:
+    def __init__(
+        self, op: Any, arguments: dict[str, Any], specs: Sequence[TensorSpec], name: str | None = None
+    ) -> None:
         self.op = op
         self.arguments = arguments
         self.inputs: tuple[Symbolic, ...] = tuple(_values_in(arguments.values()))
@@ -219,9 +221,9 @@ class Subgraph:
         return frame is not None and frame.within(self.frame)
 
 
-def trace(fn: Callable[..., Any], specs: Sequence[TensorSpec], names: Sequence[str], *, counter: int | None = None) -> (
-    tuple[Subgraph, Any]
-):
+def trace(
+    fn: Callable[..., Any], specs: Sequence[TensorSpec], names: Sequence[str], *, counter: int | None = None
+) -> tuple[Subgraph, Any]:
     """Trace `fn` over fresh placeholders; `fn` returns any nest of values.
 
     `counter` is the position of the parameter that counts iterations. Returns the subgraph, whose outputs are the

@@ -134,7 +134,7 @@ class Rewriter:
         return value
 
     def _overridden(self, op: Any, arguments: dict[str, Any]) -> bool:
-        values = [v for v in ir.values_in(list(arguments.values()))]
+        values = ir.values_in(list(arguments.values()))
         if values and all(self._is_host(v) for v in values):
             return False  # shape arithmetic is done on the host, in primitives
         specs = {
@@ -171,7 +171,9 @@ class Rewriter:
         return Subgraph(params, outputs, frame)
 
     def _plan_gradients(self, roots: Sequence[Symbolic]) -> None:
-        found = [] if self.backend.capabilities.autodiff else [n for n in ir.topological(roots) if n.op.name == "gradient"]
+        found = (
+            [] if self.backend.capabilities.autodiff else [n for n in ir.topological(roots) if n.op.name == "gradient"]
+        )
         self._saves = bool(found)
         for node in found:
             inner = ir.topological([node.arguments["loss"]]) if len(found) > 1 else []
@@ -235,7 +237,7 @@ class Rewriter:
 
 
 #: Ops that the emitter writes itself instead of calling a kernel of that name.
-STRUCTURAL = frozenset({"constant", "gradient", "assign", "select_phase"})
+STRUCTURAL = frozenset({"constant", "gradient", "assign", "select_phase", "native_call"})
 
 
 def constant_value(value: Symbolic) -> np.ndarray | None:

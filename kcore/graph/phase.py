@@ -49,7 +49,17 @@ def reset() -> None:
 
 
 def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
-    """`x` in training, `alt` otherwise; both may be callables. `training` overrides the learning phase."""
+    """`x` in the training phase, `alt` in the test phase.
+
+    Args:
+        x: tensor, or a function without arguments that makes one.
+        alt: tensor, or a function without arguments that makes one, of the same shape.
+        training: number, bool or scalar tensor in place of the learning phase.
+
+    >>> x = K.constant(2.)
+    >>> K.eval(K.in_train_phase(x, -x)), K.eval(K.in_train_phase(x, -x, training=True))
+    (array(-2., dtype=float32), array(2., dtype=float32))
+    """
     from kcore.ops.spec import REGISTRY, apply
 
     if training is None:
@@ -67,7 +77,12 @@ def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
 
 
 def in_test_phase(x: Any, alt: Any, training: Any = None) -> Any:
-    """`x` in the test phase, `alt` in training."""
+    """`x` in the test phase, `alt` in the training phase; the arguments are those of `K.in_train_phase`.
+
+    >>> x = K.constant(2.)
+    >>> K.eval(K.in_test_phase(x, -x))
+    array(2., dtype=float32)
+    """
     return in_train_phase(alt, x, training)
 
 

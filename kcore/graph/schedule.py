@@ -56,7 +56,9 @@ def _gradient_nodes(roots: Sequence[Symbolic], missing: Callable[[Symbolic], boo
 class _Walk:
     """Depth-first order over nodes and regions; each step is (item, entered)."""
 
-    def __init__(self, missing: Callable[[Symbolic], bool], owner: dict[int, Region], by_node: dict[int, Region]) -> None:
+    def __init__(
+        self, missing: Callable[[Symbolic], bool], owner: dict[int, Region], by_node: dict[int, Region]
+    ) -> None:
         self.missing = missing
         self.owner = owner
         self.by_node = by_node
@@ -89,7 +91,8 @@ class _Walk:
     def _push(self, value: Symbolic, stack: list[tuple[Node | Region, bool]]) -> None:
         if not self.missing(value):
             return
-        assert isinstance(value, SymbolicTensor) and value.node is not None
+        assert isinstance(value, SymbolicTensor)
+        assert value.node is not None
         region = self.by_node.get(id(value.node))
         if region is None:
             region = self.owner.get(id(value))

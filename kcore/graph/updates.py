@@ -28,7 +28,9 @@ def update(x: Variable, new_x: Any) -> SymbolicTensor:
         a is not None and b is not None and a != b for a, b in zip(value.shape, x.shape, strict=True)
     ):
         raise ShapeError(f"Cannot update {x.name!r} of shape {x.shape} with a value of shape {value.shape}.")
-    node = Node(REGISTRY["assign"], {"variable": x, "value": value}, [x.spec], name=x.name.rsplit(":", 1)[0] + "/assign")
+    node = Node(
+        REGISTRY["assign"], {"variable": x, "value": value}, [x.spec], name=x.name.rsplit(":", 1)[0] + "/assign"
+    )
     return node.outputs[0]
 
 

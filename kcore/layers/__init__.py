@@ -6,7 +6,9 @@ import importlib
 import importlib.util
 from typing import Any
 
-from kcore.layers.registry import WHERE, deserialize, serialize
+from kcore.layers.registry import WHERE
+from kcore.layers.registry import deserialize as deserialize
+from kcore.layers.registry import serialize as serialize
 
 __all__ = sorted([*WHERE, "deserialize", "serialize"])  # noqa: PLE0605 - the table says which
 

@@ -11,6 +11,7 @@ from kcore import backend as K
 from kcore.errors import ArgumentError, GraphError, suggestion
 from kcore.graph.ir import Symbolic
 from kcore.layers.input_spec import InputSpec, check_inputs
+from kcore.layers.native import call_layer
 from kcore.layers.node import LayerNodes, Node, previous_masks
 from kcore.layers.shapes import declared_shapes
 from kcore.layers.state import LayerState
@@ -91,7 +92,7 @@ class Layer(LayerNodes, LayerState):
         """Make the weights for inputs of this shape (a list of shapes for several inputs)."""
         self.built = True
 
-    def call(self, inputs: Any, **kwargs: Any) -> Any:
+    def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The formula: tensors to a tensor or a list of tensors."""
         return inputs
 
@@ -133,7 +134,7 @@ class Layer(LayerNodes, LayerState):
             if not is_all_none(mask) and "mask" not in kwargs and has_arg(self.call, "mask"):
                 kwargs["mask"] = mask
             with self._calling(input_list):
-                outputs = self._checked_outputs(self.call(inputs, **kwargs), input_list)
+                outputs = self._checked_outputs(call_layer(self, inputs, kwargs), input_list)
             output_masks = _per_output(self.compute_mask(inputs, mask), outputs)
             self._add_inbound_node(
                 input_list,
@@ -236,6 +237,6 @@ def _to_snake_case(name: str) -> str:
 
 def check_positive(layer: str, argument: str, value: Any) -> Any:
     """The value, when it is a positive integer; else ArgumentError that names layer and argument."""
-    if isinstance(value, bool) or not isinstance(value, int) and not hasattr(value, "__index__") or int(value) <= 0:
+    if isinstance(value, bool) or (not isinstance(value, int) and not hasattr(value, "__index__")) or int(value) <= 0:
         raise ArgumentError(f"{layer}: `{argument}` must be a positive integer, got {value!r}.")
     return value

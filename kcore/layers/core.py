@@ -90,7 +90,9 @@ class Dense(Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """The last dimension becomes `units`."""
         if len(input_shape) < 2 or not input_shape[-1]:
-            raise ShapeError(f"{self.name} (Dense) expects (batch, ..., input_dim) with a known input_dim, got {input_shape}.")
+            raise ShapeError(
+                f"{self.name} (Dense) expects (batch, ..., input_dim) with a known input_dim, got {input_shape}."
+            )
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:
@@ -132,7 +134,7 @@ class Activation(Layer):
 
 
 class Masking(Layer):
-    """Masks the timesteps whose features all equal `mask_value`: later layers skip them. Input (batch, time, features)."""
+    """Masks the timesteps of (batch, time, features) whose features all equal `mask_value`: later layers skip them."""
 
     def __init__(self, mask_value: float | None = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -166,7 +168,9 @@ class Dropout(Layer):
         seed: of the draws.
     """
 
-    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.rate = min(1.0, max(0.0, rate))
         self.noise_shape = noise_shape
@@ -316,8 +320,8 @@ class Flatten(Layer):
         """(batch, number of elements of a sample)."""
         if not all(input_shape[1:]):
             raise ShapeError(
-                f'The shape of the input to "Flatten" ({self.name}) is not fully defined (got {input_shape[1:]}). Make '
-                'sure to pass a complete "input_shape" or "batch_input_shape" argument to the first layer in your model.'
+                f'The shape of the input to "Flatten" ({self.name}) is not fully defined (got {input_shape[1:]}). '
+                'Pass a complete "input_shape" or "batch_input_shape" argument to the first layer in your model.'
             )
         return (input_shape[0], math.prod(input_shape[1:]))
 
@@ -370,3 +374,7 @@ class ActivityRegularization(Layer):
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         return {**super().get_config(), "l1": self.l1, "l2": self.l2}
+
+
+# Keras 2 keeps Lambda here; it has a file of its own.
+from kcore.layers.lambda_layer import Lambda  # noqa: E402, F401

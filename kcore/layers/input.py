@@ -56,9 +56,7 @@ class InputLayer(Layer):
         self.is_placeholder = input_tensor is None
         if input_tensor is None:
             self.dtype = dtype or K.floatx()
-            input_tensor = K.placeholder(
-                shape=self.batch_input_shape, dtype=self.dtype, sparse=sparse, name=self.name
-            )
+            input_tensor = K.placeholder(shape=self.batch_input_shape, dtype=self.dtype, sparse=sparse, name=self.name)
         else:
             self.dtype = dtype or K.dtype(input_tensor)
         input_tensor._keras_shape = self.batch_input_shape
@@ -111,7 +109,5 @@ def Input(
         )
     if batch_shape is None and shape is not None:
         batch_shape = (None, *_dimensions(name or "Input", shape))
-    layer = InputLayer(
-        batch_input_shape=batch_shape, name=name, dtype=dtype, sparse=sparse, input_tensor=tensor
-    )
+    layer = InputLayer(batch_input_shape=batch_shape, name=name, dtype=dtype, sparse=sparse, input_tensor=tensor)
     return unpack_singleton(layer._inbound_nodes[0].output_tensors)

@@ -91,6 +91,5 @@ def check_inputs(layer: Any, inputs: Any) -> None:
         if problem is not None:
             error = DTypeError if problem.startswith("expected dtype") else ShapeError
             raise error(
-                f"Input {index} is incompatible with layer {layer.name}: {problem}. "
-                f"Full shape received: {shape}"
+                f"Input {index} is incompatible with layer {layer.name}: {problem}. Full shape received: {shape}"
             )

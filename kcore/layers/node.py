@@ -152,7 +152,7 @@ class LayerNodes:
         shapes = [getattr(node, attribute) for node in self._inbound_nodes]
         if any(shape != shapes[0] for shape in shapes):
             raise NodeError(
-                f'The layer {self.name} has multiple inbound nodes with different {what}s. Hence the notion of '
+                f"The layer {self.name} has multiple inbound nodes with different {what}s. Hence the notion of "
                 f'"{what}" is ill-defined for the layer. Use `get_{what.replace(" ", "_")}_at(node_index)` instead.'
             )
         return unpack_singleton(shapes[0])

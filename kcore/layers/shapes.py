@@ -26,9 +26,9 @@ def declared_shapes(layer: Any, inputs: Any, outputs: Sequence[Symbolic]) -> lis
 
 
 def _declared(layer: Any, inputs: Any) -> list[Any] | None:
-    from kcore.layers.base import Layer  # noqa: PLC0415 - base imports this file
+    from kcore.layers.base import Layer
 
-    if type(layer).compute_output_shape is Layer.compute_output_shape:
+    if type(layer).compute_output_shape is Layer.compute_output_shape or getattr(layer, "_shape_from_trace", False):
         return None
     shapes = [K.int_shape(x) for x in to_list(inputs)]
     try:

@@ -143,6 +143,18 @@ def get(identifier: Any) -> Any:
     )
 
 
-__all__ = [name for name in globals() if not name.startswith("_") and name not in (
-    "Any", "ArgumentError", "Mapping", "annotations", "deserialize_keras_object", "serialize_keras_object", "base",
-    "confusion", "curves", "functions", "means")]  # fmt: skip # noqa: PLE0605
+__all__ = [
+    "AUC", "MAE", "MAPE", "MSE", "MSLE", "Accuracy", "BinaryAccuracy", "BinaryCrossentropy", "CategoricalAccuracy",
+    "CategoricalCrossentropy", "CategoricalHinge", "CosineSimilarity", "FalseNegatives", "FalsePositives", "Hinge",
+    "KLDivergence", "LogCoshError", "Mean", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanIoU",
+    "MeanMetricWrapper", "MeanSquaredError", "MeanSquaredLogarithmicError", "Metric", "Poisson", "Precision", "Recall",
+    "Reduce", "RootMeanSquaredError", "SensitivityAtSpecificity", "SensitivitySpecificityBase",
+    "SparseCategoricalAccuracy", "SparseCategoricalCrossentropy", "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity", "SquaredHinge", "Sum", "TopKCategoricalAccuracy", "TrueNegatives", "TruePositives",
+    "accuracy", "binary_accuracy", "binary_crossentropy", "categorical_accuracy", "categorical_crossentropy",
+    "categorical_hinge", "clone_metric", "clone_metrics", "cosine", "cosine_proximity", "cosine_similarity",
+    "deserialize", "get", "hinge", "kullback_leibler_divergence", "logcosh", "mae", "mape", "mean_absolute_error",
+    "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error", "mse", "msle", "poisson",
+    "serialize", "sparse_categorical_accuracy", "sparse_categorical_crossentropy",
+    "sparse_top_k_categorical_accuracy", "squared_hinge", "top_k_categorical_accuracy",
+]  # fmt: skip

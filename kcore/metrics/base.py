@@ -90,7 +90,7 @@ class Reduce(Metric):
         super().__init__(name=name, dtype=dtype)
         if reduction not in (Reduction.SUM, Reduction.SUM_OVER_BATCH_SIZE, Reduction.WEIGHTED_MEAN):
             raise ArgumentError(
-                f"Unknown reduction {reduction!r} of a metric; expected 'sum', 'sum_over_batch_size' or 'weighted_mean'."
+                f"Unknown reduction {reduction!r} of a metric; known: 'sum', 'sum_over_batch_size', 'weighted_mean'."
             )
         self.reduction = reduction
         self.total = self.add_weight("total")
@@ -139,7 +139,8 @@ class Mean(Reduce):
 class MeanMetricWrapper(Mean):
     """Mean of a function `fn(y_true, y_pred, **kwargs)` over all samples."""
 
-    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None,
+                 **kwargs: Any) -> None:  # fmt: skip
         super().__init__(name=name or getattr(fn, "__name__", "mean"), dtype=dtype)
         self._fn = fn
         self._fn_kwargs = kwargs

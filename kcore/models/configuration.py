@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -16,6 +17,7 @@ from kcore.layers.node import Node
 from kcore.layers.registry import deserialize as deserialize_layer
 from kcore.models.topology import node_key
 from kcore.utils.generic_utils import unpack_singleton
+from kcore.utils.io_utils import ask_to_proceed_with_overwrite
 from kcore.utils.layer_utils import print_summary
 
 #: The Keras whose file formats kcore writes.
@@ -42,12 +44,14 @@ class Configuration:
             )
         numbers = self._saved_node_numbers()
         model: Any = self
-        return copy.deepcopy({
-            "name": self.name,
-            "layers": [self._layer_entry(layer, numbers) for layer in self.layers],
-            "input_layers": _ends(model._input_coordinates, numbers),
-            "output_layers": _ends(model._output_coordinates, numbers),
-        })
+        return copy.deepcopy(
+            {
+                "name": self.name,
+                "layers": [self._layer_entry(layer, numbers) for layer in self.layers],
+                "input_layers": _ends(model._input_coordinates, numbers),
+                "output_layers": _ends(model._output_coordinates, numbers),
+            }
+        )
 
     def _saved_node_numbers(self) -> dict[str, int]:
         """The calls that belong to this model, renumbered: others are not saved."""
@@ -114,7 +118,7 @@ class Configuration:
         Args:
             **kwargs: for `yaml.safe_dump`.
         """
-        from kcore.models.serialization import yaml_module  # noqa: PLC0415 - optional dependency
+        from kcore.models.serialization import yaml_module
 
         return str(yaml_module().safe_dump(json.loads(self.to_json()), **kwargs))
 
@@ -141,30 +145,28 @@ class Configuration:
 
     # --- saving: the room above ---------------------------------------------------------------------------
 
-    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, **kwargs: Any) -> None:
+    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
         """Save architecture, weights and training state to one file (see `kcore.saving`)."""
-        from kcore.saving import save_model  # noqa: PLC0415 - a room above, entered by this door alone
+        from kcore.saving import save_model
 
-        save_model(self, filepath, overwrite, include_optimizer, **kwargs)
+        save_model(self, filepath, overwrite, include_optimizer)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Save the weights to a file (see `kcore.saving`)."""
-        from kcore.saving import save_weights  # noqa: PLC0415
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Save the weights to a file (see `kcore.saving`); asks before it replaces one unless `overwrite`."""
+        from kcore.saving import save_weights
 
-        save_weights(self, filepath, overwrite, **kwargs)
+        exists = isinstance(filepath, (str, os.PathLike)) and os.path.isfile(filepath)
+        if not overwrite and exists and not ask_to_proceed_with_overwrite(filepath):
+            return
+        save_weights(self.layers, filepath)
 
     def load_weights(
-        self,
-        filepath: Any,
-        by_name: bool = False,
-        skip_mismatch: bool = False,
-        reshape: bool = False,
-        **kwargs: Any,
+        self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
     ) -> None:
         """Load weights that `save_weights` or `save` wrote (see `kcore.saving`)."""
-        from kcore.saving import load_weights  # noqa: PLC0415
+        from kcore.saving import load_weights
 
-        load_weights(self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape, **kwargs)
+        load_weights(self.layers, filepath, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape)
 
 
 def json_value(value: Any) -> Any:
@@ -173,7 +175,7 @@ def json_value(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, type) or callable(value) and hasattr(value, "__name__"):
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__name__")):
         return value.__name__
     if hasattr(value, "get_config"):
         return {"class_name": type(value).__name__, "config": value.get_config()}

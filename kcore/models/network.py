@@ -28,6 +28,9 @@ class Network(Configuration, GraphExecution, Layer):
     no inputs and outputs to this constructor.
     """
 
+    # The layers inside have declared their shapes already.
+    _shape_from_trace = True
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         for old, new in (("input", "inputs"), ("output", "outputs")):
             if old in kwargs:
@@ -145,8 +148,8 @@ class Network(Configuration, GraphExecution, Layer):
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Layer) and "_is_graph_network" not in self.__dict__:
             raise RuntimeError(
-                f"The layer {value.name!r} is set on a {type(self).__name__} before its constructor ran: it looks as if "
-                "you are subclassing `Model` and forgot to call `super().__init__()`. Always start with this line."
+                f"The layer {value.name!r} is set on a {type(self).__name__} before its constructor ran: it looks as "
+                "if you are subclassing `Model` and forgot to call `super().__init__()`. Always start with this line."
             )
         super().__setattr__(name, value)
 

@@ -50,7 +50,7 @@ def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None =
     """
     yaml = yaml_module()
     try:
-        config = yaml.load(yaml_string, Loader=_loader(yaml))  # noqa: S506 - a SafeLoader that also knows tuples
+        config = yaml.load(yaml_string, Loader=_loader(yaml))
     except (yaml.YAMLError, RecursionError) as error:
         raise FileFormatError(f"The text is not valid YAML ({error}); got {_short(yaml_string)}.") from error
     return model_from_config(config, custom_objects)
@@ -59,7 +59,7 @@ def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None =
 def yaml_module() -> Any:
     """PyYAML, or an error that says how to get it."""
     try:
-        import yaml  # noqa: PLC0415 - optional dependency
+        import yaml
     except ImportError as error:
         raise ImportError("YAML needs PyYAML: `pip install kcore[yaml]`. Or use JSON (`to_json`).") from error
     return yaml

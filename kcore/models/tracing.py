@@ -36,8 +36,7 @@ def set_inputs(model: Any, inputs: Any, outputs: Any = None, training: bool | No
     names = [f"input_{i + 1}" for i in range(len(given))]
     tensors = [_tensor(value, name) for value, name in zip(given, names, strict=True)]
     if outputs is None:
-        with K.name_scope(model.name):
-            outputs = trace_call(model, tensors, training)
+        outputs = trace_call(model, tensors, training)
     fed = [(name, x) for name, x in zip(names, tensors, strict=True) if _is_placeholder(x)]
     model.inputs = tensors
     model.input_names = names
@@ -125,7 +124,7 @@ def _chosen(train: Sequence[Any], test: Sequence[Any]) -> list[Any] | None:
 
 
 def _chosen_updates(train: Sequence[Any], test: Sequence[Any]) -> list[Any] | None:
-    from kcore.graph.updates import as_pairs, update  # noqa: PLC0415 - only stateful layers come here
+    from kcore.graph.updates import as_pairs, update
 
     first, second = as_pairs(train), as_pairs(test)
     if [id(v) for v, _ in first] != [id(v) for v, _ in second]:

@@ -11,6 +11,7 @@ from kcore.ops import (  # noqa: F401 - declared by being imported
     creation,
     creation_like,
     crossentropy,
+    ctc,
     elementwise,
     image,
     indexing,

@@ -210,7 +210,7 @@ _ALONG = Unary(Real(-40, 40), smooth=Real(-3, 3), min_rank=1, axis=AxisOf())
 
 @_activation(normalize=rules.normalize_axis, reference=_np_softmax, vjp=_softmax_vjp, cases=_ALONG)
 def softmax(x: Tensor, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along `axis`, without overflow.
+    """exp(x) / sum(exp(x)) along an axis, without overflow.
 
     Args:
         x: tensor of rank 1 or more.

@@ -17,7 +17,7 @@ def _np_scan(body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
     count = len(xs[0]) if xs else int(length)
     carry, ys = list(carry), []
     for i in reversed(range(count)) if reverse else range(count):
-        out = body(*carry, *(x[i] for x in xs), i)
+        out = body(*carry, *(x[i] for x in xs), np.int32(i))
         carry = list(out[: len(carry)])
         ys.append(out[len(carry) :])
     if reverse:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kcore.graph.ir import TensorSpec
+from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import dtypes, rules
 from kcore.ops.cases import FLOATS, INTS, Cases, Draw
 from kcore.ops.spec import Dims, primitive
@@ -36,10 +36,9 @@ def full(shape: Dims, value: float, dtype: str = "float32") -> Any:
 
 
 def _arange_spec(start: Any, stop: Any, step: Any, dtype: str) -> TensorSpec:
-    try:
-        return TensorSpec((len(np.arange(start, stop, step)),), dtype)
-    except TypeError:  # a symbolic bound
+    if any(isinstance(bound, Symbolic) for bound in (start, stop, step)):
         return TensorSpec((None,), dtype)
+    return TensorSpec((len(np.arange(start, stop, step)),), dtype)
 
 
 def _ranges(d: Draw) -> Any:

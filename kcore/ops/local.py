@@ -23,8 +23,8 @@ def _local_spec(
     expected = (int(np.prod(output_size)), None if channels is None else int(np.prod(kernel_size)) * channels)
     if kernel.rank != 3 or any(a is not None and b is not None and a != b for a, b in zip(expected, kernel.shape)):
         raise ShapeError(
-            f"A locally connected kernel for inputs of shape {x.shape}, windows {kernel_size} and output {output_size} has "
-            f"shape {(*expected, 'filters')}; got {kernel.shape}."
+            f"A locally connected kernel for inputs of shape {x.shape}, windows {kernel_size} and output {output_size} "
+            f"has shape {(*expected, 'filters')}; got {kernel.shape}."
         )
     filters = kernel.shape[-1]
     sizes = (filters, *output_size) if first else (*output_size, filters)

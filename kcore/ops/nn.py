@@ -102,6 +102,9 @@ def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None)
         level: fraction in [0, 1).
         noise_shape: shape of the random choice, broadcast to x's; None entries mean x's size. None: x's shape.
         seed: of the draws.
+
+    >>> K.eval(K.dropout(K.constant([1., 2.]), 0.))
+    array([1., 2.], dtype=float32)
     """
     if level == 0:
         return x

@@ -18,8 +18,8 @@ from kcore.ops.structural import cast
 def _in_top_k_spec(predictions: TensorSpec, targets: TensorSpec, k: int) -> TensorSpec:
     if predictions.rank != 2 or targets.rank != 1:
         raise ShapeError(
-            f"in_top_k expects predictions (samples, classes) and targets (samples,), got shapes {predictions.shape} and "
-            f"{targets.shape}."
+            "in_top_k expects predictions (samples, classes) and targets (samples,), got shapes "
+            f"{predictions.shape} and {targets.shape}."
         )
     if predictions.shape[1] is None:
         raise ShapeError(f"in_top_k needs a known number of classes, got predictions of shape {predictions.shape}.")
@@ -46,7 +46,7 @@ def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Any:
     array([False])
     """
     spec = spec_of(predictions)
-    hit = cast(one_hot(targets, spec.shape[1], spec.dtype), "bool")
+    hit = cast(one_hot(targets, spec.shape[1] or 0, spec.dtype), "bool")
     own = sum_(where(hit, predictions, zeros_of(predictions)), axis=1, keepdims=True)
     better = sum_(cast(greater(predictions, own), "int32"), axis=1)
     known = greater_equal(max_(cast(hit, "int32"), axis=1), 1)

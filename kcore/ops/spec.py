@@ -216,10 +216,7 @@ def apply(op: Op, arguments: dict[str, Any]) -> Any:
         specs = {p: specs[p] if op.kinds[p] not in ("attr", "dims") else arguments[p] for p in op.params}
     if op.random:
         _complete_random(op, arguments)
-    if op.infer is not None:
-        out = op.infer(**specs)
-    else:
-        out = _infer_by_tracing(op, specs)
+    out = op.infer(**specs) if op.infer is not None else _infer_by_tracing(op, specs)
     node = Node(op, arguments, [out] if isinstance(out, TensorSpec) else list(out))
     return list(node.outputs) if op.multiple else node.outputs[0]
 

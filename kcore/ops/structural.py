@@ -157,3 +157,18 @@ def print_tensor(x: Tensor, message: str = "") -> Any:
     """
     print(message, x)  # noqa: T201 - that is the op
     return x
+
+
+def _native_vjp(g: Any, out: Any, fn: Any, operands: Any, specs: Any) -> Any:
+    from kcore.errors import UnsupportedOpError
+
+    raise UnsupportedOpError(
+        "The core has no gradient rule for a function of the backend's own; write it in K, or use a backend that "
+        "differentiates its functions itself."
+    )
+
+
+@primitive(infer=lambda fn, operands, specs: tuple(specs), vjp=_native_vjp, promote=(), multiple=True)
+def native_call(fn: Any, operands: Tensors, specs: Any) -> Any:
+    """What a function of the backend's own gives: `fn(*native tensors) -> tuple` (needs no kernel)."""
+    return fn(*operands)

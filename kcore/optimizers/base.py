@@ -136,8 +136,8 @@ class Optimizer:
         """Set the state from arrays in the order of `get_weights()`. Raises ArgumentError, ShapeError."""
         if len(weights) != len(self.weights):
             raise ArgumentError(
-                f"{type(self).__name__} has {len(self.weights)} state arrays, got {len(weights)}. The state exists once "
-                "the model is compiled and has made its train function (one train_on_batch, or loading)."
+                f"{type(self).__name__} has {len(self.weights)} state arrays, got {len(weights)}. The state exists "
+                "once the model is compiled and has made its train function (one train_on_batch, or loading)."
             )
         for variable, value in zip(self.weights, weights, strict=True):
             if K.int_shape(variable) != np.shape(value):

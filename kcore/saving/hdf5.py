@@ -67,7 +67,9 @@ def read_json(group: Any, name: str) -> Any:
     try:
         return json.loads(text(group.attrs[name]))
     except ValueError as error:
-        raise FileFormatError(f"The attribute {name!r} of {group.file.filename!r} is not valid JSON: {error}.") from error
+        raise FileFormatError(
+            f"The attribute {name!r} of {group.file.filename!r} is not valid JSON: {error}."
+        ) from error
 
 
 def member(group: Any, name: str) -> Any:
@@ -77,12 +79,14 @@ def member(group: Any, name: str) -> Any:
     at = group
     for part in [p for p in name.split("/") if p]:
         if not isinstance(at, h5py.Group) or part not in at:
-            raise FileFormatError(f"{group.file.filename!r} is damaged: {group.name!r} names {name!r}, which is not there.")
+            raise FileFormatError(
+                f"{group.file.filename!r} is damaged: {group.name!r} names {name!r}, which is not there."
+            )
         link = at.get(part, getlink=True)
         if not isinstance(link, h5py.HardLink):
             raise UnsafeFileError(
-                f"{group.file.filename!r} holds a {type(link).__name__} at {at.name}/{part}. Model files hold their data "
-                "themselves; links that lead elsewhere are not followed."
+                f"{group.file.filename!r} holds a {type(link).__name__} at {at.name}/{part}. Model files hold "
+                "their data themselves; links that lead elsewhere are not followed."
             )
         at = at[part]
     return at

@@ -33,15 +33,17 @@ def convert_weights(layer: Any, values: Sequence[np.ndarray], version: str, back
     if kind == "TimeDistributed":
         return convert_weights(layer.layer, converted, version, backend, reshape=reshape)
     if hasattr(layer, "layers") and kind in ("Model", "Sequential", "Network"):
-        return _nested(layer, converted, lambda inner, part: convert_weights(inner, part, version, backend, reshape=reshape))
+        return _nested(
+            layer, converted, lambda inner, part: convert_weights(inner, part, version, backend, reshape=reshape)
+        )
     if kind in _CONVOLUTIONS and converted:
         converted = _convolution(layer, converted, flips=bool(backend and _FLIPS_KERNELS.get(backend)), reshape=reshape)
     return converted
 
 
-def _nested(model: Any, values: list[np.ndarray], convert: Callable[[Any, list[np.ndarray]], list[np.ndarray]]) -> (
-    list[np.ndarray]
-):
+def _nested(
+    model: Any, values: list[np.ndarray], convert: Callable[[Any, list[np.ndarray]], list[np.ndarray]]
+) -> list[np.ndarray]:
     """A nested model stores all trainable weights of its layers first, then all others."""
     converted: list[np.ndarray] = []
     at = 0

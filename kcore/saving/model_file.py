@@ -87,7 +87,9 @@ def _plain(obj: Any) -> Any:
         return obj.item()
     if callable(obj) and hasattr(obj, "__name__"):
         return obj.__name__
-    raise TypeError(f"Cannot save {obj!r}: expected numbers, text, lists, dicts, named functions, or objects with get_config().")
+    raise TypeError(
+        f"Cannot save {obj!r}: expected numbers, text, lists, dicts, named functions, or objects with get_config()."
+    )
 
 
 def _training_config(model: Any) -> bytes:

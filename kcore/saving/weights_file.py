@@ -54,7 +54,9 @@ def read_layers(group: Any, layers: Sequence[Any], *, reshape: bool = False) -> 
     K.batch_set_value(pairs)
 
 
-def read_layers_by_name(group: Any, layers: Sequence[Any], *, skip_mismatch: bool = False, reshape: bool = False) -> None:
+def read_layers_by_name(
+    group: Any, layers: Sequence[Any], *, skip_mismatch: bool = False, reshape: bool = False
+) -> None:
     """Load weights of the layers whose names occur in the file; the others keep theirs."""
     by_name: dict[str, list[Any]] = {}
     for layer in layers:
@@ -99,8 +101,8 @@ def _check(layer: Any, name: str, values: Sequence[np.ndarray]) -> None:
     for weight, value in zip(weights, values, strict=True):
         if tuple(weight.shape) != value.shape:
             raise ShapeError(
-                f"Weight {weight.name!r} of layer {layer.name!r} has shape {tuple(weight.shape)}; the file's layer {name!r} "
-                f"holds shape {value.shape}."
+                f"Weight {weight.name!r} of layer {layer.name!r} has shape {tuple(weight.shape)}; the file's "
+                f"layer {name!r} holds shape {value.shape}."
             )
 
 

@@ -1,4 +1,4 @@
-"""The small tools that Keras 2 code imports from `keras.utils.generic_utils`: lists, names, slices, the progress bar."""
+"""The small tools that Keras 2 code imports from `keras.utils.generic_utils`: lists, names, slices, progress."""
 
 from __future__ import annotations
 
@@ -85,9 +85,7 @@ def transpose_shape(shape: Any, target_format: str, spatial_axes: Sequence[int])
     if target_format == "channels_last":
         return shape
     if target_format != "channels_first":
-        raise ArgumentError(
-            f"The data format is 'channels_first' or 'channels_last', got {target_format!r}."
-        )
+        raise ArgumentError(f"The data format is 'channels_first' or 'channels_last', got {target_format!r}.")
     moved = [*shape[: spatial_axes[0]], shape[-1], *(shape[axis] for axis in spatial_axes)]
     return moved if isinstance(shape, list) else tuple(moved)
 

@@ -120,7 +120,7 @@ def _sources(model: Any, layer: Any) -> list[str]:
 
 
 def convert_all_kernels_in_model(model: Any) -> None:
-    """Turn the kernels of convolutions by half a turn: between correlation and convolution as other backends kept it."""
+    """Turn the kernels of convolutions by half a turn: between correlation and convolution."""
     convolutions = {"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose"}
     kernels = [layer.kernel for layer in model.layers if type(layer).__name__ in convolutions]
     K.batch_set_value([(kernel, convert_kernel(K.get_value(kernel))) for kernel in kernels])

@@ -27,7 +27,8 @@ class Reduction:
     def validate(cls, key: Any) -> None:
         """Raise ArgumentError unless `key` is a known reduction."""
         if key not in cls.all():
-            raise ArgumentError(f"Unknown reduction {key!r} of a loss; expected one of {', '.join(map(repr, cls.all()))}.")
+            known = ", ".join(map(repr, cls.all()))
+            raise ArgumentError(f"Unknown reduction {key!r} of a loss; expected one of {known}.")
 
 
 def squeeze_or_expand_dimensions(y_pred: Any, y_true: Any = None, sample_weight: Any = None) -> tuple[Any, ...]:
@@ -57,7 +58,7 @@ def squeeze_or_expand_dimensions(y_pred: Any, y_true: Any = None, sample_weight:
 
 
 def broadcast_weights(values: Any, sample_weight: Any) -> Any:
-    """The weights with one axis for each of `values`, every axis as long as there. Raises ShapeError if they cannot be."""
+    """The weights with one axis for each of `values`, every axis as long as there; else raises ShapeError."""
     shape, weight_shape = K.int_shape(values), K.int_shape(sample_weight)
     if shape == weight_shape:
         return sample_weight

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from kcore.errors import ArgumentError, UnknownNameError, suggestion
 
@@ -32,7 +32,7 @@ class CustomObjectScope:
         self.custom_objects = args
         self.backup: dict[str, Any] | None = None
 
-    def __enter__(self) -> CustomObjectScope:
+    def __enter__(self) -> Self:
         self.backup = dict(_custom_objects)
         for objects in self.custom_objects:
             _custom_objects.update(objects or {})

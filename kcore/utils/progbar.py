@@ -110,7 +110,9 @@ class Progbar:
     def _averages(self, signed: bool = False) -> str:
         parts = []
         for name, (total, weight) in self._values.items():
-            mean = np.mean(total / max(1, weight))
+            mean = total / max(1, weight)
+            # A scalar may still lie on a device: `float` is what every framework's scalars know.
+            mean = float(np.mean(mean)) if isinstance(mean, (np.ndarray, np.generic, int, float)) else float(mean)
             small = (mean if signed else abs(mean)) <= 1e-3
             parts.append(f" - {name}: {mean:.4e}" if small else f" - {name}: {mean:.4f}")
         return "".join(parts)

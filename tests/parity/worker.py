@@ -28,7 +28,7 @@ def train(steps: int, dropout: float) -> dict[str, object]:
     (x, y), _ = digits.load()
     model = digits.convnet(dropout)
     before = digest(model.get_weights())
-    order = np.random.RandomState(0).permutation(len(x))  # noqa: NPY002
+    order = np.random.RandomState(0).permutation(len(x))
     losses = []
     for i in range(steps):
         rows = order[(32 * i) % 1400 : (32 * i) % 1400 + 32]

@@ -107,7 +107,8 @@ class TorchBackend:
         if not outer:
             # Values of the host lane (shapes) are NumPy's.
             aux = [a.detach() if getattr(a, "requires_grad", False) else a for a in aux]
-        return aux, [torch.zeros_like(w) if g is None else g for g, w in zip(grads, wrt)]
+        # Autograd's zeros may be without memory ("zero tensors").
+        return aux, [torch.zeros_like(w) if g is None or g._is_zerotensor() else g for g, w in zip(grads, wrt)]
 
     def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
         """The emitted function bound to its storage; through torch.compile where the environment asks for it."""

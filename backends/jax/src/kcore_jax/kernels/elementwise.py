@@ -12,7 +12,7 @@ from kcore_jax.kernels.table import KERNELS, kernel
 
 KERNELS.update({
     "add": jnp.add, "subtract": jnp.subtract, "multiply": jnp.multiply, "negative": jnp.negative,
-    "abs": jnp.abs, "sign": jnp.sign, "square": jnp.square, "sqrt": jnp.sqrt, "rsqrt": lax.rsqrt,
+    "sign": jnp.sign, "square": jnp.square, "sqrt": jnp.sqrt, "rsqrt": lax.rsqrt,
     "exp": jnp.exp, "log": jnp.log, "log1p": jnp.log1p, "expm1": jnp.expm1,
     "sin": jnp.sin, "cos": jnp.cos, "tanh": jnp.tanh, "sigmoid": lax.logistic, "erf": lax.erf,
     "isnan": jnp.isnan, "isfinite": jnp.isfinite, "where": jnp.where,
@@ -89,6 +89,18 @@ def _minimum_jvp(primals: Any, tangents: Any) -> Any:
 def gate(condition: Any, g: Any) -> Any:
     """g where the condition holds, 0 elsewhere."""
     return jnp.where(condition, g, jnp.zeros((), g.dtype))
+
+
+@kernel
+@jax.custom_jvp
+def abs_(x: Any) -> Any:
+    """|x|; its derivative at 0 is 0."""
+    return jnp.abs(x)
+
+
+@abs_.defjvp
+def _abs_jvp(primals: Any, tangents: Any) -> Any:
+    return abs_(*primals), tangents[0] * jnp.sign(*primals)
 
 
 @kernel

@@ -26,8 +26,13 @@ def scatter_add(indices: Any, updates: Any, shape: tuple[int, ...], axis: int) -
 @kernel
 def one_hot(indices: Any, num_classes: int, dtype: str) -> Any:
     """1 at the index; all 0 for an index out of range."""
-    classes = jnp.arange(num_classes, dtype=indices.dtype)
-    return (indices[..., None] == classes).astype(dtypes.native(dtype))
+    return hits(indices, num_classes).astype(dtypes.native(dtype))
+
+
+def hits(indices: Any, num_classes: int) -> Any:
+    """Whether each class is the index, along a new last axis."""
+    wide = indices.astype(jnp.promote_types(indices.dtype, jnp.int32))
+    return wide[..., None] == jnp.arange(num_classes, dtype=wide.dtype)
 
 
 @kernel

@@ -6,18 +6,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from kcore_jax.kernels.creation import typed
-from kcore_jax.kernels.elementwise import softplus
+from kcore_jax.kernels.elementwise import abs_, gate
+from kcore_jax.kernels.indexing import hits
 from kcore_jax.kernels.table import KERNELS, kernel
 
 KERNELS.update({
-    "softmax": lambda x, axis: jax.nn.softmax(x, axis),
-    "log_softmax": lambda x, axis: jax.nn.log_softmax(x, axis),
+    "softmax": jax.nn.softmax,
+    "log_softmax": jax.nn.log_softmax,
     "logsumexp": lambda x, axis, keepdims: jax.nn.logsumexp(x, axis=axis, keepdims=keepdims),
     "elu": lambda x, alpha: jax.nn.elu(x, jnp.asarray(alpha, x.dtype)),
-    "selu": jax.nn.selu, "softsign": jax.nn.soft_sign,
+    "selu": jax.nn.selu, "softsign": lambda x: x / (1 + abs_(x)),
 })  # fmt: skip
 
 
@@ -26,24 +28,32 @@ def relu(x: Any, alpha: float, max_value: float | None, threshold: float) -> Any
     """max_value from max_value up, x from the threshold up, alpha * (x - threshold) below it."""
     if not alpha and max_value is None and not threshold:
         return jax.nn.relu(x)
-    above = x > jnp.asarray(threshold, x.dtype)
-    below = x * alpha - alpha * threshold if alpha else jnp.zeros((), x.dtype)
-    y = jnp.where(above, x, below)
-    return y if max_value is None else jnp.where(y > max_value, jnp.asarray(max_value, x.dtype), y)
+    y = x if max_value is None else jnp.where(x > max_value, jnp.asarray(max_value, x.dtype), x)
+    below = alpha * (x - threshold) if alpha else jnp.zeros((), x.dtype)
+    # NaN stays one where a plain maximum would keep it.
+    return jnp.where(x > threshold if threshold else ~(x <= 0), y, below).astype(x.dtype)
 
 
 @kernel
+@jax.custom_jvp
 def hard_sigmoid(x: Any) -> Any:
-    """clip(0.2 x + 0.5, 0, 1)."""
-    return clip(0.2 * x + 0.5, 0.0, 1.0)
+    """clip(0.2 x + 0.5, 0, 1); the gradient passes at the bounds, which a fused product and sum may miss by an ulp."""
+    return jnp.clip(0.2 * x + 0.5, 0.0, 1.0)
+
+
+@hard_sigmoid.defjvp
+def _hard_sigmoid_jvp(primals: Any, tangents: Any) -> Any:
+    return hard_sigmoid(*primals), gate(jnp.abs(primals[0]) <= 2.5, 0.2 * tangents[0])
 
 
 @kernel
 def clip(x: Any, min_value: Any, max_value: Any) -> Any:
     """x within the bounds; the gradient passes on them."""
-    low = jnp.asarray(min_value, x.dtype)
-    high = jnp.maximum(low, jnp.asarray(max_value, x.dtype))
-    return jnp.where(x < low, low, jnp.where(x > high, high, x))
+    for bound, outside in ((min_value, jnp.less), (max_value, jnp.greater)):
+        if bound is not None:
+            limit = jnp.asarray(bound, x.dtype)
+            x = jnp.where(outside(x, limit), limit, x)
+    return x
 
 
 @kernel
@@ -64,15 +74,20 @@ def softmax_crossentropy(target: Any, logits: Any, axis: int) -> Any:
 @kernel
 def sparse_softmax_crossentropy(target: Any, logits: Any) -> Any:
     """-log_softmax(logits) at the integer target. A comparison fuses with the rest; a gather's gradient scatters."""
-    classes = jnp.arange(logits.shape[-1], dtype=target.dtype)
-    log_p = jax.nn.log_softmax(logits, -1)
-    return -jnp.sum(jnp.where(target[..., None] == classes, log_p, jnp.zeros((), log_p.dtype)), axis=-1)
+    return -jnp.sum(gate(hits(target, logits.shape[-1]), jax.nn.log_softmax(logits, -1)), axis=-1)
 
 
 @kernel
+@jax.custom_jvp
 def sigmoid_crossentropy(target: Any, logits: Any) -> Any:
-    """-target * log(p) - (1 - target) * log(1 - p) with p = sigmoid(logits); its gradient is p - target."""
-    return softplus(logits) - logits * target
+    """-target * log(p) - (1 - target) * log(1 - p) with p = sigmoid(logits)."""
+    return jnp.maximum(logits, 0) - logits * target + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+
+
+@sigmoid_crossentropy.defjvp
+def _sigmoid_crossentropy_jvp(primals: Any, tangents: Any) -> Any:
+    (target, logits), (d_target, d_logits) = primals, tangents
+    return sigmoid_crossentropy(*primals), d_logits * (lax.logistic(logits) - target) - d_target * logits
 
 
 # --- normalisation and dropout ----------------------------------------------------------------------
@@ -81,7 +96,7 @@ def sigmoid_crossentropy(target: Any, logits: Any) -> Any:
 @kernel
 def batch_norm(x: Any, gamma: Any, beta: Any, axis: int, epsilon: float) -> Any:
     """(y, mean, variance), the statistics over all axes but one."""
-    axis %= x.ndim
+    dtype, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
     others = tuple(i for i in range(x.ndim) if i != axis)
     mean = jnp.mean(x, axis=others, keepdims=True)
     centred = x - mean
@@ -92,12 +107,14 @@ def batch_norm(x: Any, gamma: Any, beta: Any, axis: int, epsilon: float) -> Any:
     y = centred * scale
     if beta is not None:
         y += jnp.reshape(beta, scale.shape)
-    return y, jnp.reshape(mean, (-1,)), jnp.reshape(variance, (-1,))
+    return y.astype(dtype), mean.reshape(-1).astype(dtype), variance.reshape(-1).astype(dtype)
 
 
 @kernel
 def dropout(key: Any, x: Any, level: float, noise_shape: Any) -> Any:
     """x with a fraction `level` zeroed and the rest scaled by 1 / (1 - level)."""
-    shape = x.shape if noise_shape is None else tuple(m if n is None else n for n, m in zip(noise_shape, x.shape, strict=True))
-    keep = jax.random.bernoulli(typed(key), 1.0 - level, shape)
+    if not level:
+        return x
+    shape = tuple(m if n is None else n for n, m in zip(noise_shape or x.shape, x.shape, strict=True))
+    keep = jax.random.bits(typed(key), shape, jnp.uint32) < np.uint32((1.0 - level) * (2**32 - 1))
     return jnp.where(keep, x / (1.0 - level), jnp.zeros((), x.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -25,12 +26,54 @@ def _windows(shape: Dims, pool_size: Dims, strides: Dims, padding: str, data_for
     return size, step, pads
 
 
+# Maxima: the first of a window takes the gradient. JAX agrees for the first derivative, but at ties not for the second;
+# so the circle max_pool -> max_pool_grad <-> _at_maxima is written out.
+
+
 @kernel
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
 def max_pool(x: Any, pool_size: Dims, strides: Dims, padding: str, data_format: str) -> Any:
-    """The largest of each window; its first largest element takes the gradient."""
-    lowest = -np.inf if jnp.issubdtype(x.dtype, jnp.floating) else np.iinfo(x.dtype).min
-    return lax.reduce_window(x, np.asarray(lowest, x.dtype), lax.max,
-                             *_windows(x.shape, pool_size, strides, padding, data_format))  # fmt: skip
+    """The largest of each window."""
+    return _largest(x, _windows(x.shape, pool_size, strides, padding, data_format))
+
+
+def _largest(x: Any, windows: Any) -> Any:
+    return lax.reduce_window(x, _lowest(x), lax.max, *windows)
+
+
+def _lowest(x: Any) -> Any:
+    return np.asarray(-np.inf if jnp.issubdtype(x.dtype, jnp.floating) else np.iinfo(x.dtype).min, x.dtype)
+
+
+@kernel
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def max_pool_grad(g: Any, x: Any, pool_size: Dims, strides: Dims, padding: str, data_format: str) -> Any:
+    """Each window's g at its first maximum."""
+    windows = _windows(x.shape, pool_size, strides, padding, data_format)
+    return jax.vjp(lambda z: _largest(z, windows), x)[1](g)[0]
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def _at_maxima(h: Any, x: Any, pool_size: Dims, strides: Dims, padding: str, data_format: str) -> Any:
+    """For each window the h at its first maximum: the transpose of max_pool_grad."""
+    place = jnp.arange(x.size, dtype=jnp.int32).reshape(x.shape)
+
+    def first(a: Any, b: Any) -> Any:
+        ahead = (a[0] > b[0]) | ((a[0] == b[0]) & (a[1] <= b[1]))
+        return tuple(jnp.where(ahead, p, q) for p, q in zip(a, b, strict=True))
+
+    starts = (_lowest(x), np.int32(x.size), np.zeros((), h.dtype))
+    windows = _windows(x.shape, pool_size, strides, padding, data_format)
+    return lax.reduce_window((x, place, h), starts, first, *windows)[2]
+
+
+def _keeping_x(function: Any) -> Any:
+    return lambda *a: (function(*a), a[-5])
+
+
+max_pool.defvjp(_keeping_x(max_pool), lambda *a: (max_pool_grad(a[-1], a[-2], *a[:4]),))
+max_pool_grad.defvjp(_keeping_x(max_pool_grad), lambda *a: (_at_maxima(a[-1], a[-2], *a[:4]), jnp.zeros_like(a[-2])))
+_at_maxima.defvjp(_keeping_x(_at_maxima), lambda *a: (max_pool_grad(a[-1], a[-2], *a[:4]), jnp.zeros_like(a[-2])))
 
 
 @kernel
@@ -42,12 +85,6 @@ def avg_pool(x: Any, pool_size: Dims, strides: Dims, padding: str, data_format: 
         return total / np.asarray(np.prod(pool_size), x.dtype)
     sizes = [1 if k == 1 else n for n, k in zip(x.shape, windows[0], strict=True)]
     return total / lax.reduce_window(jnp.ones(sizes, x.dtype), np.zeros((), x.dtype), lax.add, *windows)
-
-
-@kernel
-def max_pool_grad(g: Any, x: Any, pool_size: Dims, strides: Dims, padding: str, data_format: str) -> Any:
-    """The gradient of max_pool."""
-    return jax.vjp(lambda z: max_pool(z, pool_size, strides, padding, data_format), x)[1](g)[0]
 
 
 @kernel

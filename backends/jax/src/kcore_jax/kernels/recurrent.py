@@ -18,14 +18,14 @@ from jax import lax
 
 from kcore_jax.kernels.elementwise import softplus
 from kcore_jax.kernels.nn import hard_sigmoid
-from kcore_jax.kernels.table import kernel
+from kcore_jax.kernels.table import KERNELS, kernel
 
 Cell = Callable[..., tuple[Any, ...]]
 
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "tanh": jnp.tanh, "sigmoid": lax.logistic, "hard_sigmoid": hard_sigmoid, "relu": jax.nn.relu,
-    "linear": lambda x: x, "softplus": softplus, "softsign": jax.nn.soft_sign, "elu": jax.nn.elu,
-    "selu": jax.nn.selu, "exponential": jnp.exp,
+    "linear": lambda x: x, "softplus": softplus, "softsign": KERNELS["softsign"], "elu": jax.nn.elu,
+    "selu": jax.nn.selu, "softmax": jax.nn.softmax, "exponential": jnp.exp,
 }  # fmt: skip
 
 
@@ -124,6 +124,12 @@ def _reset_before_cell(activation: str, recurrent_activation: str, units: int) -
     return cell
 
 
+@cache
+def _simple_cell(activation: str) -> Cell:
+    act = ACTIVATIONS[activation]
+    return lambda z, states: (act(z),)
+
+
 # --- the kernels ----------------------------------------------------------------------------------
 
 
@@ -132,9 +138,7 @@ def lstm(x: Any, h: Any, c: Any, kernel: Any, recurrent_kernel: Any, bias: Any, 
          recurrent_activation: str, return_sequences: bool, go_backwards: bool) -> Any:  # fmt: skip
     """(last output, outputs, h, c)."""
     x, mask = _time_first(x, mask, go_backwards)
-    weights = jnp.concatenate([kernel, recurrent_kernel])
-    bias = jnp.zeros((), x.dtype) if bias is None else bias
-    bias = jnp.broadcast_to(bias, weights.shape[1:])
+    weights, bias = _stacked(kernel, recurrent_kernel, bias)
     (h, c), hs = loop(_lstm_cell(activation, recurrent_activation), weights, bias, x, (h, c), mask)
     return (*_outputs(h, hs, mask, return_sequences), h, c)
 
@@ -157,6 +161,20 @@ def gru(x: Any, h: Any, kernel: Any, recurrent_kernel: Any, bias: Any, mask: Any
     return (*_outputs(h, hs, mask, return_sequences), h)
 
 
+@kernel
+def simple_rnn(x: Any, h: Any, kernel: Any, recurrent_kernel: Any, bias: Any, mask: Any, activation: str,
+               return_sequences: bool, go_backwards: bool) -> Any:  # fmt: skip
+    """(last output, outputs, h)."""
+    x, mask = _time_first(x, mask, go_backwards)
+    (h,), hs = loop(_simple_cell(activation), *_stacked(kernel, recurrent_kernel, bias), x, (h,), mask)
+    return (*_outputs(h, hs, mask, return_sequences), h)
+
+
+def _stacked(kernel: Any, recurrent: Any, bias: Any) -> tuple[Any, Any]:
+    """Weights and bias of [x, h]."""
+    return jnp.concatenate([kernel, recurrent]), jnp.zeros(kernel.shape[1], kernel.dtype) if bias is None else bias
+
+
 def _gru_weights(kernel: Any, recurrent: Any, bias: Any) -> tuple[Any, Any]:
     """Weights and bias of [x, h] -> (update, reset, candidate from x, candidate from h)."""
     gates = kernel.shape[1] // 3 * 2
@@ -170,10 +188,10 @@ def _gru_weights(kernel: Any, recurrent: Any, bias: Any) -> tuple[Any, Any]:
 
 
 def _known(**arguments: Any) -> bool:
-    return arguments["activation"] in ACTIVATIONS and arguments["recurrent_activation"] in ACTIVATIONS
+    return arguments["activation"] in ACTIVATIONS and arguments.get("recurrent_activation", "linear") in ACTIVATIONS
 
 
-lstm.supports = gru.supports = _known  # type: ignore[attr-defined]
+lstm.supports = gru.supports = simple_rnn.supports = _known  # type: ignore[attr-defined]
 
 
 def _time_first(x: Any, mask: Any, backwards: bool) -> tuple[Any, Any]:

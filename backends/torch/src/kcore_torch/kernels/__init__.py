@@ -8,6 +8,7 @@ from kcore_torch.kernels import (  # noqa: F401 - entered by being imported
     indexing,
     linalg,
     nn,
+    normalization,
     optimizers,
     pool,
     random,

@@ -7,15 +7,12 @@ from typing import Any
 
 import torch
 
-from kcore.errors import GraphError
 from kcore_torch.kernels.table import devices, kernel
 
 
 @kernel
 def scan(body: Callable[..., Any], carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
     count = len(xs[0]) if xs else int(length)
-    if not count:
-        raise GraphError("A loop over zero steps has no result.")
     n = len(carry)
     counters = torch.arange(count, dtype=torch.int32, device=devices[-1]).unbind()
     steps = list(zip(*[x.unbind() for x in xs], counters, strict=True))

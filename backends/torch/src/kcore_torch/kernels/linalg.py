@@ -21,7 +21,6 @@ def dot(x: torch.Tensor, y: torch.Tensor) -> Any:
 @kernel
 def bias_add(x: torch.Tensor, bias: torch.Tensor, data_format: str) -> Any:
     if data_format == "channels_first" and x.ndim > 2:
-        if bias.ndim == 1:
-            return x + bias.reshape((-1, *[1] * (x.ndim - 2)))
-        return x + bias.movedim(-1, 0)
+        # A bias for each position is reshaped, not transposed: Keras 2's rule.
+        bias = bias.reshape((bias.shape[-1], *([1] * (x.ndim - 2) if bias.ndim == 1 else bias.shape[:-1])))
     return x + bias

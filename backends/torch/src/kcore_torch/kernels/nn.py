@@ -1,4 +1,4 @@
-"""Overrides of composites of neural networks: activations, losses, batch normalisation."""
+"""Overrides of composites of neural networks: activations and losses."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ import torch
 from kcore_torch.kernels.table import override
 
 
-def _standard(mask: Any, activation: str, recurrent_activation: str, **_: Any) -> bool:
-    return mask is None and activation == "tanh" and recurrent_activation == "sigmoid"
+def _standard(x: Any, mask: Any, activation: str, recurrent_activation: str, **_: Any) -> bool:
+    plain = activation == "tanh" and recurrent_activation == "sigmoid" and mask is None
+    return plain and x.dtype in ("float32", "float64")
 
 
 def _outputs(outputs: torch.Tensor, return_sequences: bool) -> tuple[torch.Tensor, torch.Tensor]:

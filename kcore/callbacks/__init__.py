@@ -1,0 +1,20 @@
+"""Callbacks: what is called while a model trains, evaluates or predicts."""
+
+from __future__ import annotations
+
+from kcore.callbacks.base import Callback, CallbackList
+from kcore.callbacks.control import (
+    EarlyStopping,
+    LambdaCallback,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TerminateOnNaN,
+)
+from kcore.callbacks.reporting import BaseLogger, CSVLogger, History, ProgbarLogger, RemoteMonitor
+
+__all__ = [
+    "BaseLogger", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
+    "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "RemoteMonitor",
+    "TerminateOnNaN",
+]  # fmt: skip

@@ -1,0 +1,239 @@
+"""Callbacks that tell: averages, progress bar, history, CSV file, remote monitor."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from kcore.callbacks.base import Callback
+from kcore.errors import ArgumentError
+from kcore.training.logs import on_host, raw_items
+from kcore.utils.progbar import Progbar
+
+#: After so many batches their device values are fetched, so that a long epoch does not pile them up.
+_FOLD_EVERY = 1024
+
+
+def say(text: str) -> None:
+    """A line on standard output."""
+    sys.stdout.write(text + "\n")
+
+
+class BaseLogger(Callback):
+    """Averages of the batches' values over an epoch; those of stateful metrics are taken as they are at its end.
+
+    Args:
+        stateful_metrics: names of values that are not averaged.
+    """
+
+    def __init__(self, stateful_metrics: Iterable[str] | None = None) -> None:
+        super().__init__()
+        self.stateful_metrics = set(stateful_metrics or ())
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start anew."""
+        self.seen = 0
+        self.totals: dict[str, Any] = {}
+        self._pending: list[tuple[int, dict[str, Any]]] = []
+        self._last: dict[str, Any] = {}
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Remember the values; nothing is fetched from the device yet."""
+        size = (logs or {}).get("size", 0)
+        self.seen += size
+        averaged = {}
+        for name, value in raw_items(logs or {}):
+            if name in self.stateful_metrics:
+                self._last[name] = value
+            elif name not in ("batch", "size"):
+                averaged[name] = value
+        self._pending.append((size, averaged))
+        if len(self._pending) >= _FOLD_EVERY:
+            self._fold()
+
+    def _fold(self) -> None:
+        for size, values in self._pending:
+            for name, value in values.items():
+                number = on_host(value)
+                number = number.astype("float64") if isinstance(number, (np.ndarray, np.generic)) else number
+                self.totals[name] = self.totals.get(name, 0) + number * size
+        self._pending = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Put the averages into the logs."""
+        if logs is None:
+            return
+        self._fold()
+        self.totals.update({name: on_host(value) for name, value in self._last.items()})
+        for name in self.params["metrics"]:
+            if name in self.totals:
+                value = self.totals[name]
+                logs[name] = value if name in self.stateful_metrics else value / self.seen
+
+
+class ProgbarLogger(Callback):
+    """A progress bar of each epoch.
+
+    Args:
+        count_mode: "samples" or "steps".
+        stateful_metrics: names of values that are shown as they are, not averaged.
+    """
+
+    def __init__(self, count_mode: str = "samples", stateful_metrics: Iterable[str] | None = None) -> None:
+        super().__init__()
+        if count_mode not in ("samples", "steps"):
+            raise ArgumentError(f"count_mode of ProgbarLogger is 'samples' or 'steps', got {count_mode!r}.")
+        self.use_steps = count_mode == "steps"
+        self.stateful_metrics = set(stateful_metrics or ())
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Read the run's settings."""
+        self.verbose = self.params["verbose"]
+        self.epochs = self.params["epochs"]
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """A new bar."""
+        self.target = self.params["steps" if self.use_steps else "samples"]
+        self.seen = 0
+        self.log_values: list[tuple[str, Any]] = []
+        if self.verbose:
+            say(f"Epoch {epoch + 1}/{self.epochs}")
+            self.progbar = Progbar(self.target, verbose=self.verbose, stateful_metrics=self.stateful_metrics)
+
+    def on_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the bar; values are fetched from the device only when it is drawn."""
+        logs = {} if logs is None else logs
+        self.seen += 1 if self.use_steps else logs.get("size", 0)
+        found = dict(raw_items(logs))
+        self.log_values = [(name, found[name]) for name in self.params["metrics"] if name in found]
+        if self.verbose and (self.target is None or self.seen < self.target):
+            self.progbar.update(self.seen, self.log_values)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Draw the full bar with the epoch's values."""
+        logs = {} if logs is None else logs
+        values = [*self.log_values, *((name, logs[name]) for name in self.params["metrics"] if name in logs)]
+        if self.verbose:
+            self.progbar.update(self.seen, values)
+
+
+class History(Callback):
+    """All epochs' logs: `history.history["loss"]` is a list, `history.epoch` the epochs' numbers."""
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Start anew."""
+        self.epoch: list[int] = []
+        self.history: dict[str, list[Any]] = {}
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Append."""
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+
+class CSVLogger(Callback):
+    """Each epoch's logs as a line of a CSV file.
+
+    Args:
+        filename: the file.
+        separator: between values.
+        append: continue a file in place of starting anew.
+    """
+
+    def __init__(self, filename: str, separator: str = ",", append: bool = False) -> None:
+        super().__init__()
+        self.filename = filename
+        self.sep = separator
+        self.append = append
+        self.writer: Any = None
+        self.keys: list[str] | None = None
+        self.append_header = True
+        self.csv_file: Any = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Open the file."""
+        if self.append and os.path.exists(self.filename):
+            with open(self.filename, newline="\n", encoding="utf-8") as file:
+                self.append_header = not file.readline()
+        self.csv_file = open(self.filename, "a" if self.append else "w", newline="\n", encoding="utf-8")  # noqa: SIM115
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write a line; columns that the last epoch of a stopped run lacks are NA."""
+        logs = logs or {}
+        if self.keys is None:
+            self.keys = sorted(logs)
+        if self.model.stop_training:
+            logs = {key: logs.get(key, "NA") for key in self.keys}
+        if self.writer is None:
+            fields = ["epoch", *self.keys]
+            self.writer = csv.DictWriter(self.csv_file, fields, delimiter=self.sep)
+            if self.append_header:
+                self.writer.writeheader()
+        self.writer.writerow({"epoch": epoch, **{key: _cell(logs[key]) for key in self.keys}})
+        self.csv_file.flush()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Close the file."""
+        self.csv_file.close()
+        self.writer = None
+
+    def __del__(self) -> None:
+        if self.csv_file is not None and not self.csv_file.closed:
+            self.csv_file.close()
+
+
+def _cell(value: Any) -> Any:
+    """A value as a CSV cell; several as "[a, b]"."""
+    if isinstance(value, str) or np.ndim(value) == 0:
+        return value
+    return f'"[{", ".join(map(str, value))}]"'
+
+
+class RemoteMonitor(Callback):
+    """Sends each epoch's logs to a server by HTTP POST.
+
+    Args:
+        root: of the server's URL.
+        path: the rest of the URL.
+        field: name of the form field that holds the JSON text.
+        headers: of the request.
+        send_as_json: send the JSON itself in place of a form.
+    """
+
+    def __init__(self, root: str = "http://localhost:9000", path: str = "/publish/epoch/end/", field: str = "data",
+                 headers: dict[str, str] | None = None, send_as_json: bool = False) -> None:  # fmt: skip
+        super().__init__()
+        if urllib.parse.urlsplit(root).scheme not in ("http", "https"):
+            raise ArgumentError(f"RemoteMonitor sends to http:// or https:// addresses, got root={root!r}.")
+        self.root = root
+        self.path = path
+        self.field = field
+        self.headers = headers
+        self.send_as_json = send_as_json
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Send; a server that cannot be reached is a warning."""
+        values = {k: v.tolist() if isinstance(v, (np.ndarray, np.generic)) else v for k, v in (logs or {}).items()}
+        text = json.dumps({"epoch": epoch, **values})
+        if self.send_as_json:
+            body, kind = text.encode(), "application/json"
+        else:
+            body, kind = urllib.parse.urlencode({self.field: text}).encode(), "application/x-www-form-urlencoded"
+        request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+            self.root + self.path, data=body, headers={"Content-Type": kind, **(self.headers or {})}
+        )
+        try:
+            urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+        except (urllib.error.URLError, OSError):
+            warnings.warn(f"Could not reach RemoteMonitor's server at {self.root}.", stacklevel=2)

@@ -1,0 +1,118 @@
+"""Slices of arrays: which samples make a batch, and cutting them out cheaply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kcore.errors import ArgumentError
+from kcore.ops import dtypes
+
+#: An array whose cast copy is at most this large is cast once, before the first batch.
+_CAST_AT_ONCE = 64 * 2**20
+
+
+def make_batches(size: int, batch_size: int) -> list[tuple[int, int]]:
+    """Start and end of each batch.
+
+    >>> make_batches(5, 2)
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    return [(i, min(size, i + batch_size)) for i in range(0, size, batch_size)]
+
+
+def batch_shuffle(index_array: np.ndarray, batch_size: int) -> np.ndarray:
+    """The indices with whole batches in a new order; a last, smaller batch stays last."""
+    whole = len(index_array) // batch_size * batch_size
+    blocks = index_array[:whole].reshape(-1, batch_size)
+    np.random.shuffle(blocks)  # noqa: NPY002 - the global state is Keras 2's contract
+    return np.append(blocks.reshape(-1), index_array[whole:])
+
+
+class Order:
+    """The order of samples in each epoch: as they lie, shuffled, or shuffled in blocks.
+
+    Shuffles accumulate over epochs and come from `np.random`, as in Keras 2.
+    """
+
+    def __init__(self, size: int, batch_size: int, shuffle: Any) -> None:
+        if shuffle not in (True, False, None, 0, 1, "batch"):
+            raise ArgumentError(f"shuffle is True, False or 'batch', got {shuffle!r}.")
+        self.size = size
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self._indices = np.arange(size) if shuffle else None
+
+    def epoch(self) -> np.ndarray | None:
+        """The indices of the next epoch; None for 0, 1, 2, ..."""
+        if self._indices is None:
+            return None
+        if self.shuffle == "batch":
+            self._indices = batch_shuffle(self._indices, self.batch_size)
+        else:
+            np.random.shuffle(self._indices)  # noqa: NPY002
+        return self._indices
+
+
+class Slicer:
+    """Cuts batches out of several arrays of the same length.
+
+    Args:
+        arrays: NumPy arrays, HDF5 datasets, or sparse matrices (whose batches become dense).
+        types: the dtype that each is fed as.
+    """
+
+    def __init__(self, arrays: Sequence[Any], types: Sequence[str]) -> None:
+        self.arrays = [_cast_early(a, t) for a, t in zip(arrays, types, strict=True)]
+        self._takers = [_taker(a) for a in self.arrays]
+        self.plain = all(isinstance(a, np.ndarray) for a in self.arrays)
+
+    def part(self, start: int, stop: int) -> list[Any]:
+        """Samples `start` to `stop`; views of NumPy arrays."""
+        if self.plain:
+            return [a[start:stop] for a in self.arrays]
+        return [_dense(a[start:stop]) for a in self.arrays]
+
+    def take(self, indices: np.ndarray) -> list[Any]:
+        """The samples of these indices."""
+        return [take(indices) for take in self._takers]
+
+    def everything(self) -> list[Any]:
+        """All samples."""
+        return [a if isinstance(a, np.ndarray) else _dense(a[:]) for a in self.arrays]
+
+
+def _cast_early(array: Any, dtype: str) -> Any:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        return array
+    target = dtypes.numpy_dtype(dtype)
+    if array.dtype == target or dtype == "bfloat16":
+        return array
+    size = array.size * target.itemsize
+    return array.astype(target) if size <= max(array.nbytes, _CAST_AT_ONCE) else array
+
+
+def _taker(array: Any) -> Callable[[np.ndarray], Any]:
+    if isinstance(array, np.ndarray):
+        return lambda indices: array.take(indices, 0)
+    if hasattr(array, "tocoo"):
+        return lambda indices: array[indices].toarray()
+    return lambda indices: _take_sorted(array, indices)
+
+
+def _take_sorted(array: Any, indices: np.ndarray) -> np.ndarray:
+    """Samples of a dataset on disk, which reads increasing indices only; neighbours are read as one slice."""
+    first, last = int(indices[0]), int(indices[-1])
+    if last - first == len(indices) - 1 and (np.diff(indices) == 1).all():
+        return np.asarray(array[first : last + 1])
+    order = np.argsort(indices)
+    found = np.asarray(array[indices[order].tolist()])
+    result = np.empty_like(found)
+    result[order] = found
+    return result
+
+
+def _dense(part: Any) -> Any:
+    return part.toarray() if hasattr(part, "toarray") else np.asarray(part)
