@@ -322,7 +322,7 @@ def _is_metric(value: Any) -> bool:
 def _mean_metric(value: Any, name: str | None) -> Any:
     from kcore import metrics
 
-    metric = metrics.Mean(name=name)
+    metric = metrics.Mean(name=name)  # type: ignore[arg-type]
     metric(value)
     return metric
 

@@ -170,7 +170,7 @@ class Network(Configuration, GraphExecution, Layer):
     # --- layers -------------------------------------------------------------------------------------------
 
     @property
-    def layers(self) -> list[Any]:
+    def layers(self) -> list[Any]:  # type: ignore[override]
         """All layers, inputs first."""
         return self._layers
 
@@ -208,14 +208,14 @@ class Network(Configuration, GraphExecution, Layer):
 
     # --- state --------------------------------------------------------------------------------------------
 
-    @property
+    @property  # type: ignore[misc]
     def trainable_weights(self) -> list[Any]:
         """Weights that training changes; none when the model is frozen."""
         if not self.trainable:
             return []
         return self._trainable_weights + [w for layer in self.layers for w in layer.trainable_weights]
 
-    @property
+    @property  # type: ignore[misc]
     def non_trainable_weights(self) -> list[Any]:
         """Weights that training leaves alone; all of them when the model is frozen."""
         fixed = self._non_trainable_weights + [w for layer in self.layers for w in layer.non_trainable_weights]
