@@ -1,20 +1,21 @@
 """Connectionist temporal classification: the loss, and decoding of its predictions.
 
 Predictions are probabilities (batch, time, classes); the last class is the blank. Everything is in logarithms, with
-`_NEVER` for log 0, so that gradients stay finite. A path is a row of labels, padded with -1.
+`NEVER` for log 0, so that gradients stay finite. A path is a row of labels, padded with -1.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from kcore import config
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import control, creation, rules
+from kcore.ops import ctc_reference as reference
 from kcore.ops.activation import log_softmax
+from kcore.ops.cases import Cases
+from kcore.ops.ctc_reference import NEVER
 from kcore.ops.elementwise import (
     add,
     equal,
@@ -42,7 +43,6 @@ from kcore.ops.shaping import concatenate, expand_dims, pad, reshape, shape_of, 
 from kcore.ops.spec import Tensor, composite, spec_of
 from kcore.ops.structural import cast, stop_gradient, zeros_like
 
-_NEVER = -1e30
 _ALL = slice(None)
 
 
@@ -83,7 +83,7 @@ def _cost_spec(
     return TensorSpec(rules.broadcast_shapes(labels.shape[:1], y_pred.shape[:1]), y_pred.dtype)
 
 
-@composite(infer=_cost_spec, promote=())
+@composite(infer=_cost_spec, promote=(), reference=reference.cost, cases=Cases(reference.cost_case))
 def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length: Tensor) -> Any:
     """Minus the logarithm of the probability of the labels, summed over all alignments.
 
@@ -133,11 +133,11 @@ def _start(first: Any) -> Any:
 
 
 def _behind(alpha: Any, distance: int) -> Any:
-    return pad(strided_slice(alpha, (_ALL, slice(0, -distance))), ((0, 0), (distance, 0)), _NEVER)
+    return pad(strided_slice(alpha, (_ALL, slice(0, -distance))), ((0, 0), (distance, 0)), NEVER)
 
 
 def _never_like(x: Any) -> Any:
-    return add(zeros_like(x), _NEVER)
+    return add(zeros_like(x), NEVER)
 
 
 def _log_sum_last(x: Any) -> Any:
@@ -146,12 +146,6 @@ def _log_sum_last(x: Any) -> Any:
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------
-
-
-def without_padding(x: Any, fill: int) -> Any:
-    """An array without its last columns that hold nothing but `fill`."""
-    used = np.flatnonzero((np.asarray(x) != fill).any(axis=0))
-    return np.asarray(x)[:, : used[-1] + 1 if used.size else 0]
 
 
 @composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False)
@@ -169,7 +163,8 @@ def _greedy_spec(y_pred: TensorSpec, input_length: TensorSpec) -> tuple[TensorSp
     return TensorSpec(y_pred.shape[:2], "int64"), TensorSpec((y_pred.shape[0], 1), y_pred.dtype)
 
 
-@composite(infer=_greedy_spec, promote=(), multiple=True, differentiable=False)
+@composite(infer=_greedy_spec, promote=(), multiple=True, differentiable=False, reference=reference.greedy,
+           cases=Cases(reference.greedy_case, smooth=False))  # fmt: skip
 def ctc_greedy(y_pred: Tensor, input_length: Tensor) -> Any:
     """The path of the most probable class at each step: repeats merged, blanks dropped; and minus its log probability.
 
@@ -206,7 +201,8 @@ def _beam_spec(
     return TensorSpec((batch, top_paths, time), "int64"), TensorSpec((batch, top_paths), y_pred.dtype)
 
 
-@composite(infer=_beam_spec, promote=(), multiple=True, differentiable=False)
+@composite(infer=_beam_spec, promote=(), multiple=True, differentiable=False, reference=reference.beam_search,
+           cases=Cases(reference.beam_case, smooth=False))  # fmt: skip
 def ctc_beam_search(
     y_pred: Tensor, input_length: Tensor, beam_width: int = 100, top_paths: int = 1, merge_repeated: bool = False
 ) -> Any:
@@ -228,7 +224,7 @@ def ctc_beam_search(
     logp = transpose(log_softmax(_log_input(y_pred)), (1, 0, 2))
     paths = creation.full((batch, beam_width, time), -1, "int32")
     lengths = creation.full((batch, beam_width), 0, "int32")
-    never = creation.full((batch, beam_width), _NEVER, spec_of(logp).dtype)
+    never = creation.full((batch, beam_width), NEVER, spec_of(logp).dtype)
     ended = where(equal(creation.arange(0, beam_width), 0), zeros_like(never), never)  # log p, last step a blank
     spoken = never  # log p, last step the last label
 
@@ -255,7 +251,7 @@ class _Beams:
         self.paths, self.lengths, self.ended, self.spoken = paths, lengths, ended, spoken = state
         self.steps, self.width, self.classes = steps, width, classes
         self.total = _log_sum([ended, spoken])
-        self.active = greater(self.total, _NEVER / 2)
+        self.active = greater(self.total, NEVER / 2)
         self.at_end = equal(steps, expand_dims(subtract(lengths, 1), -1))
         last = where(self.at_end, add(paths, 1), zeros_like(paths))
         self.last = subtract(sum_(last, axis=-1), 1)  # -1 for the empty path
