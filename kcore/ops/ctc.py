@@ -92,6 +92,10 @@ def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length:
         y_pred: probabilities (batch, time, classes).
         input_length: integers (batch,), steps of y_pred that count.
         label_length: integers (batch,).
+
+    >>> predicted = np.array([[[0.25, 0.75], [0.5, 0.5]]])  # the first label or the blank, twice
+    >>> ctc_cost(np.array([[0]]), predicted, np.array([2]), np.array([1])).round(4)
+    array([0.47])
     """
     classes = _classes(spec_of(y_pred))
     logp = log_softmax(_log_input(y_pred))
@@ -154,6 +158,10 @@ def drop_padding(x: Tensor, fill: int) -> Any:
 
     How many these are depends on the values, which compiled graphs cannot express: there the padding stays. A
     K.function drops it from its results (`Function.__call__`).
+
+    >>> K.eval(drop_padding(K.constant([[5, -1, -1], [7, 8, -1]], dtype="int32"), -1))
+    array([[ 5, -1],
+           [ 7,  8]], dtype=int32)
     """
     return x
 
@@ -174,6 +182,10 @@ def ctc_greedy(y_pred: Tensor, input_length: Tensor) -> Any:
 
     Returns:
         int64 labels (batch, time) padded with -1, and scores (batch, 1).
+
+    >>> labels, score = ctc_greedy(np.array([[[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]]), np.array([3]))
+    >>> labels
+    array([[ 0,  0, -1]])
     """
     blank = _classes(spec_of(y_pred)) - 1
     steps = creation.arange(0, shape_of(y_pred)[1])
@@ -217,6 +229,11 @@ def ctc_beam_search(
 
     Returns:
         int64 labels (batch, top_paths, time) padded with -1, and log probabilities (batch, top_paths).
+
+    >>> predicted = np.array([[[0.25, 0.75], [0.5, 0.5]]])
+    >>> paths, scores = ctc_beam_search(predicted, np.array([2]), beam_width=4, top_paths=2)
+    >>> paths.tolist(), np.exp(scores).round(3).tolist()
+    ([[[0, -1], [-1, -1]]], [[0.625, 0.375]])
     """
     classes = _classes(spec_of(y_pred))
     batch, time, _ = shape_of(y_pred)

@@ -67,14 +67,16 @@ def beam_search(y_pred: Any, input_length: Any, beam_width: int, top_paths: int,
     for logp, n in zip(_log_probabilities(y_pred), input_length, strict=True):
         ranked = _search(logp[: int(n)], beam_width)[:top_paths]
         ranked += [((), NEVER)] * (top_paths - len(ranked))
-        rows = [[c for i, c in enumerate(path) if not (merge_repeated and i and c == path[i - 1])] for path, _ in ranked]
+        merged = [[c for i, c in enumerate(path) if not i or c != path[i - 1]] for path, _ in ranked]
+        rows = merged if merge_repeated else [list(path) for path, _ in ranked]
         paths.append(_padded(rows, y_pred.shape[1]))
         scores.append([score for _, score in ranked])
     return np.stack(paths), np.asarray(scores, y_pred.dtype)
 
 
 def _search(logp: np.ndarray, width: int) -> list[tuple[tuple[int, ...], float]]:
-    beams = {(): (0.0, NEVER)}  # path -> log p with a blank last, with its last label last
+    # path -> log p with a blank last, with its last label last
+    beams: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, NEVER)}
     blank = logp.shape[1] - 1
     for now in logp:
         new: dict[tuple[int, ...], list[float]] = {}
@@ -86,7 +88,7 @@ def _search(logp: np.ndarray, width: int) -> list[tuple[tuple[int, ...], float]]
                 if repeated:
                     _add(new, path, 1, spoken + now[label])
                 _add(new, (*path, label), 1, (ended if repeated else total) + now[label])
-        ranked = sorted(new.items(), key=lambda item: -np.logaddexp(*item[1]))
+        ranked = sorted(new.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))
         beams = {path: (p[0], p[1]) for path, p in ranked[:width]}
     return sorted(((p, float(np.logaddexp(*v))) for p, v in beams.items()), key=lambda item: -item[1])
 
