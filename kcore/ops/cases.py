@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -221,7 +221,13 @@ def _smooth(case: Any, smooth: Values | bool, domain: Values, dtypes: Sequence[s
     floats = [n for n in dtypes if n in FLOATS]
     if smooth is False or not floats:
         return False
-    return case(domain if smooth is True else smooth, floats)  # type: ignore[no-any-return]
+    return case(_finite(domain) if smooth is True else smooth, floats)  # type: ignore[no-any-return]
+
+
+def _finite(domain: Any) -> Any:
+    if isinstance(domain, tuple):
+        return tuple(_finite(values) for values in domain)
+    return replace(domain, nonfinite=False) if isinstance(domain, Real) else domain
 
 
 def broadcast_shapes(d: Draw, count: int = 2) -> list[tuple[int, ...]]:
