@@ -36,8 +36,7 @@ def set_inputs(model: Any, inputs: Any, outputs: Any = None, training: bool | No
     names = [f"input_{i + 1}" for i in range(len(given))]
     tensors = [_tensor(value, name) for value, name in zip(given, names, strict=True)]
     if outputs is None:
-        with K.name_scope(model.name):
-            outputs = trace_call(model, tensors, training)
+        outputs = trace_call(model, tensors, training)
     fed = [(name, x) for name, x in zip(names, tensors, strict=True) if _is_placeholder(x)]
     model.inputs = tensors
     model.input_names = names

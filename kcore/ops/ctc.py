@@ -71,7 +71,9 @@ def _classes(spec: TensorSpec) -> int:
 # --- the loss ---------------------------------------------------------------------------------------------------------
 
 
-def _cost_spec(labels: TensorSpec, y_pred: TensorSpec, input_length: TensorSpec, label_length: TensorSpec) -> TensorSpec:
+def _cost_spec(
+    labels: TensorSpec, y_pred: TensorSpec, input_length: TensorSpec, label_length: TensorSpec
+) -> TensorSpec:
     _classes(y_pred)
     if labels.rank != 2 or input_length.rank != 1 or label_length.rank != 1:
         raise ShapeError(
@@ -117,8 +119,8 @@ def _extended(labels: Any, blank_after: int) -> tuple[Any, Any]:
     blank = blank_after - 1
     blanks = add(zeros_like(labels), blank)
     pairs = stack([blanks, labels], 2)
-    flat = reshape(pairs, (shape_of(labels)[0], -1) if spec_of(labels).shape[1] is None else
-                   (shape_of(labels)[0], 2 * spec_of(labels).shape[1]))  # fmt: skip
+    samples, longest = shape_of(labels)
+    flat = reshape(pairs, (samples, longest * 2))
     extended = concatenate([flat, strided_slice(blanks, (_ALL, slice(0, 1)))], 1)
     before = pad(strided_slice(extended, (_ALL, slice(0, -2))), ((0, 0), (2, 0)), blank)
     return extended, logical_and(not_equal(extended, blank), not_equal(extended, before))
@@ -146,17 +148,18 @@ def _log_sum_last(x: Any) -> Any:
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
-def _drop_reference(x: Any, fill: int) -> Any:
+def without_padding(x: Any, fill: int) -> Any:
+    """An array without its last columns that hold nothing but `fill`."""
     used = np.flatnonzero((np.asarray(x) != fill).any(axis=0))
     return np.asarray(x)[:, : used[-1] + 1 if used.size else 0]
 
 
-@composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False, reference=_drop_reference)
+@composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False)
 def drop_padding(x: Tensor, fill: int) -> Any:
     """A matrix without its last columns that hold nothing but `fill`.
 
-    How many these are depends on the values, which compiled graphs cannot express: there the padding stays. A K.function
-    drops it from its results (`Function.__call__`).
+    How many these are depends on the values, which compiled graphs cannot express: there the padding stays. A
+    K.function drops it from its results (`Function.__call__`).
     """
     return x
 
@@ -230,7 +233,7 @@ def ctc_beam_search(
     spoken = never  # log p, last step the last label
 
     def step(carry: list[Any], xs: list[Any], i: Any) -> tuple[list[Any], list[Any]]:
-        new = _beam_step(_Beams(*carry, steps, beam_width, classes), xs[0])
+        new = _beam_step(_Beams(carry, steps, beam_width, classes), xs[0])
         running = less(i, cast(input_length, "int32"))
         return [where(_expand(running, spec_of(a).rank), a, b) for a, b in zip(new, carry, strict=True)], []
 
@@ -248,8 +251,8 @@ def ctc_beam_search(
 class _Beams:
     """The beams at one step, with what follows from them."""
 
-    def __init__(self, paths: Any, lengths: Any, ended: Any, spoken: Any, steps: Any, width: int, classes: int) -> None:
-        self.paths, self.lengths, self.ended, self.spoken = paths, lengths, ended, spoken
+    def __init__(self, state: list[Any], steps: Any, width: int, classes: int) -> None:
+        self.paths, self.lengths, self.ended, self.spoken = paths, lengths, ended, spoken = state
         self.steps, self.width, self.classes = steps, width, classes
         self.total = _log_sum([ended, spoken])
         self.active = greater(self.total, _NEVER / 2)

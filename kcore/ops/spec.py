@@ -360,7 +360,10 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
         return kernel(random.eager_key(backend, arguments.get("seed")), *(
             v for p, v in arguments.items() if p != "seed"))  # fmt: skip
     result = kernel(*arguments.values())
-    return list(result) if op.multiple else result
+    if op.multiple:
+        return list(result)
+    # A NumPy scalar is no array: a float64 one passes for a Python number, whose dtype is weak.
+    return np.asarray(result) if isinstance(result, np.generic) else result
 
 
 def supported_kernel(kernels: Mapping[str, Callable[..., Any]], op: Op, specs: dict[str, Any]) -> Any:

@@ -93,7 +93,7 @@ class Backend:
     def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
         """`call(inputs, key)`: traced once for each combination of input shapes."""
 
-        def run(inputs: tuple[Any, ...], key: Any) -> Any:
+        def run(key: Any, *inputs: Any) -> Any:
             return fn(state, params, inputs, key)
 
         compiled = tf.function(run, autograph=False, jit_compile=self.xla or None)
@@ -103,9 +103,10 @@ class Backend:
             shapes = tuple([x.shape for x in inputs])
             trace = traces.get(shapes)
             if trace is None:
-                specs = tuple(tf.TensorSpec(x.shape, x.dtype) for x in inputs)
-                trace = traces[shapes] = compiled.get_concrete_function(specs, None if key is None else _KEY_SPEC)
-            return trace(*inputs) if key is None else trace(*inputs, tf.constant(key))
+                specs = [tf.TensorSpec(x.shape, x.dtype) for x in inputs]
+                key_spec = None if key is None else tf.TensorSpec((2,), tf.int64)
+                trace = traces[shapes] = _flat_call(compiled.get_concrete_function(key_spec, *specs))
+            return trace(*inputs) if key is None else trace(tf.constant(key), *inputs)
 
         return call
 
@@ -151,4 +152,15 @@ class Backend:
             ) from error
 
 
-_KEY_SPEC = tf.TensorSpec((2,), tf.int64)
+def _flat_call(trace: Any) -> Callable[..., Any]:
+    """A call of a trace from tensors to a sequence of tensors, without the binding of arguments where that can be had."""
+    direct = getattr(getattr(trace, "_inference_function", None), "call_flat", None)
+    if direct is None:
+        return trace  # type: ignore[no-any-return]
+    captured = tuple(trace.captured_inputs)
+
+    def call(*tensors: Any) -> Any:
+        return direct(*tensors, *captured)
+
+    call.trace = trace  # the trace must live as long as its calls
+    return call

@@ -11,6 +11,7 @@ from kcore_tf.kernels import (  # noqa: F401 - each import enters kernels
     optimizers,
     pool,
     random,
+    recurrent,
     reduction,
     shaping,
 )

@@ -11,10 +11,18 @@ from kcore_tf.kernels.table import KERNELS, kernel, size
 KERNELS.update(
     reshape=lambda x, shape: tf.reshape(x, list(shape)), expand_dims=tf.expand_dims,
     squeeze=lambda x, axis: tf.squeeze(x, list(axis)) if axis else x,
-    transpose=lambda x, perm: tf.transpose(x, list(perm)) if len(perm) > 1 else x,
     broadcast_to=lambda x, shape: tf.broadcast_to(x, list(shape)), concatenate=tf.concat, stack=tf.stack,
     reverse=lambda x, axis: tf.reverse(x, list(axis)) if axis else x,
 )  # fmt: skip
+
+
+@kernel
+def transpose(x: Any, perm: tuple[int, ...]) -> Any:
+    if len(perm) < 2:
+        return x
+    if x.dtype == tf.bool:  # of bools, TensorFlow's oneDNN logs an error on most CPUs; it sees through casts
+        return tf.transpose(tf.where(x, 1.0, 0.0), list(perm)) > 0.5
+    return tf.transpose(x, list(perm))
 
 
 @kernel
