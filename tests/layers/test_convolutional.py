@@ -248,7 +248,7 @@ def test_a_locally_connected_layer_with_equal_weights_is_a_convolution():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: L.Conv2D(3, (2, 2, 2)), r"`kernel_size` argument must be a tuple of 2 integers. Received: \(2, 2, 2\)"),
+        (lambda: L.Conv2D(3, (2, 2, 2)), r"`kernel_size` .* must be a tuple of 2 integers. Received: \(2, 2, 2\)"),
         (lambda: L.Conv2D(3, "ab"), "`kernel_size` argument must be a tuple of 2 integers"),
         (lambda: L.Conv2D(3, 3, padding="foo"), '`padding` argument must be one of "valid", "same".*foo'),
         (lambda: L.Conv2D(3, 3, padding="causal"), "causal' is for Conv1D"),
@@ -260,7 +260,7 @@ def test_a_locally_connected_layer_with_equal_weights_is_a_convolution():
         (lambda: L.LocallyConnected1D(3, 2, padding="same"), 'only "valid" is supported'),
         (lambda: L.UpSampling2D(interpolation="cubic"), 'one of "nearest" or "bilinear".*cubic'),
         (lambda: L.ZeroPadding2D((1, 2, 3)), r"`padding` should have 2 elements. Found: \(1, 2, 3\)"),
-        (lambda: L.Cropping3D("abc"), "`cropping` should be either an int|`cropping` should be an int"),
+        (lambda: L.Cropping3D("abc"), "`cropping` should be an int"),
         (lambda: L.Conv2D(3, 3)(Input((4, 4, None))), "channel dimension of the inputs .* should be defined"),
         (lambda: L.Conv2D(3, 5)(Input((4, 4, 3))), "does not fit axis 1"),
         (lambda: L.Conv2D(3, 3)(Input((4, 4))), "expected ndim=4, found ndim=3"),
