@@ -10,6 +10,7 @@ from kcore import backend as K
 from kcore.errors import ArgumentError, NotBuiltError, ShapeError
 from kcore.layers import parameters
 from kcore.layers.base import InputSpec, Layer, check_positive
+from kcore.layers.keras1 import CONV_RECURRENT, accepts_keras1
 from kcore.layers.recurrent.cell import dropout_masks, dropped, of_cell, state_sizes
 from kcore.layers.recurrent.rnn import RNN
 from kcore.ops import creation
@@ -100,8 +101,8 @@ class ConvRNN2D(RNN):
         space = self._output_space(shape)
         if not shape[0] or None in space:
             raise ShapeError(
-                "If a RNN is stateful, it needs to know its batch size, and this one rows and columns too: specify them "
-                f"by `batch_input_shape`, or `batch_shape` of the Input layer. {self.name} got inputs of shape {shape}"
+                "If a RNN is stateful, it needs to know its batch size; a convolutional one, rows and columns too: "
+                f"specify them by `batch_input_shape`, or `batch_shape` of the Input layer. {self.name} got {shape}."
             )
         return [self._arranged(shape[0], *space, size) for size in state_sizes(self.cell)]
 
@@ -292,6 +293,7 @@ class ConvLSTM2D(ConvRNN2D):
     the batch for `return_sequences`; channels come before the rows for `channels_first`.
     """
 
+    @accepts_keras1(CONV_RECURRENT, rank=2)
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: str = "valid",
         data_format: str | None = None, dilation_rate: Any = (1, 1), activation: Any = "tanh",
