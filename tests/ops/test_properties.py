@@ -28,10 +28,10 @@ SMOOTH = [name for name in OPS if REGISTRY[name].cases.smooth is not None and RE
 DETERMINISTIC = [name for name in OPS if not REGISTRY[name].random]
 COMPOSITES = [name for name in DETERMINISTIC if REGISTRY[name].body is not None]
 TWICE = [
-    "multiply", "divide", "power", "tanh", "sigmoid", "softplus", "mean", "max", "prod", "matmul", "gather", "concatenate",
-    "strided_slice", "pad", "conv", "conv_transpose", "conv_kernel_grad", "max_pool", "avg_pool", "softmax", "log_softmax",
-    "logsumexp", "softmax_crossentropy", "sigmoid_crossentropy", "batch_norm", "batch_dot", "dot", "elu", "lstm", "gru",
-    "simple_rnn", "where", "top_k", "tile", "cumsum", "cumprod",
+    "multiply", "divide", "power", "tanh", "sigmoid", "softplus", "mean", "max", "prod", "matmul", "gather",
+    "concatenate", "strided_slice", "pad", "conv", "conv_transpose", "conv_kernel_grad", "max_pool", "avg_pool",
+    "softmax", "log_softmax", "logsumexp", "softmax_crossentropy", "sigmoid_crossentropy", "batch_norm", "batch_dot",
+    "dot", "elu", "lstm", "gru", "simple_rnn", "where", "top_k", "tile", "cumsum", "cumprod",
 ]  # fmt: skip
 
 
