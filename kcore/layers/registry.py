@@ -38,6 +38,7 @@ ROOMS: Final[dict[str, str]] = {
     "kcore.layers.local": "LocallyConnected1D LocallyConnected2D",
     "kcore.layers.recurrent": "GRU GRUCell LSTM LSTMCell RNN SimpleRNN SimpleRNNCell StackedRNNCells",
     "kcore.layers.convolutional_recurrent": "ConvLSTM2D ConvLSTM2DCell",
+    "kcore.layers.cudnn_recurrent": "CuDNNGRU CuDNNLSTM",
     "kcore.layers.wrappers": "Bidirectional TimeDistributed Wrapper",
 }
 

@@ -106,8 +106,8 @@ def _classes(span: float) -> Any:
     return draw
 
 
-@composite(infer=_sparse_spec, promote=("logits",), to_float=True, reference=_np_sparse, vjp=_sparse_vjp,
-           cases=Cases(_classes(40), smooth=_classes(3)))  # fmt: skip
+@composite(infer=_sparse_spec, static=("logits",), promote=("logits",), to_float=True, reference=_np_sparse,
+           vjp=_sparse_vjp, cases=Cases(_classes(40), smooth=_classes(3)))  # fmt: skip
 def sparse_softmax_crossentropy(target: Tensor, logits: Tensor) -> Any:
     """Cross-entropy between class indices and logits along the last axis.
 

@@ -15,6 +15,7 @@ from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import control, creation, rules
 from kcore.ops.activation import log_softmax
+from kcore.ops.cases import FLOATS, Cases, Draw, Ints, Real
 from kcore.ops.elementwise import (
     add,
     equal,
@@ -83,7 +84,21 @@ def _cost_spec(
     return TensorSpec(rules.broadcast_shapes(labels.shape[:1], y_pred.shape[:1]), y_pred.dtype)
 
 
-@composite(infer=_cost_spec, promote=())
+def _speech(d: Draw, time: int) -> Any:
+    """Predictions (2, time, 3), which sum to 1 at each step, and how many steps of them count."""
+    y_pred = d.array((2, time, 3), d.dtype(FLOATS), Real(0.1, 1, edges=()))
+    return y_pred / y_pred.sum(axis=-1, keepdims=True), d.array((2,), "int32", Ints(time - 1, time))
+
+
+def _alignments(d: Draw) -> Any:
+    # Labels that repeat need a blank between them: two labels fit in three steps.
+    y_pred, lengths = _speech(d, 4)
+    labels = d.array((2, 2), "int32", Ints(0, 1))
+    label_lengths = d.array((2,), "int32", Ints(1, 2))
+    return {"labels": labels, "y_pred": y_pred, "input_length": lengths, "label_length": label_lengths}
+
+
+@composite(infer=_cost_spec, static=("y_pred",), promote=(), cases=Cases(_alignments))
 def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length: Tensor) -> Any:
     """Minus the logarithm of the probability of the labels, summed over all alignments.
 
@@ -169,7 +184,13 @@ def _greedy_spec(y_pred: TensorSpec, input_length: TensorSpec) -> tuple[TensorSp
     return TensorSpec(y_pred.shape[:2], "int64"), TensorSpec((y_pred.shape[0], 1), y_pred.dtype)
 
 
-@composite(infer=_greedy_spec, promote=(), multiple=True, differentiable=False)
+def _utterances(d: Draw) -> Any:
+    y_pred, lengths = _speech(d, 3)
+    return {"y_pred": y_pred, "input_length": lengths}
+
+
+@composite(infer=_greedy_spec, static=("y_pred",), promote=(), multiple=True, differentiable=False,
+           cases=Cases(_utterances, smooth=False))  # fmt: skip
 def ctc_greedy(y_pred: Tensor, input_length: Tensor) -> Any:
     """The path of the most probable class at each step: repeats merged, blanks dropped; and minus its log probability.
 
@@ -206,7 +227,12 @@ def _beam_spec(
     return TensorSpec((batch, top_paths, time), "int64"), TensorSpec((batch, top_paths), y_pred.dtype)
 
 
-@composite(infer=_beam_spec, promote=(), multiple=True, differentiable=False)
+def _searches(d: Draw) -> Any:
+    return {**_utterances(d), "beam_width": 4, "top_paths": d.integer(1, 2), "merge_repeated": d.boolean()}
+
+
+@composite(infer=_beam_spec, static=("y_pred",), promote=(), multiple=True, differentiable=False,
+           cases=Cases(_searches, smooth=False))  # fmt: skip
 def ctc_beam_search(
     y_pred: Tensor, input_length: Tensor, beam_width: int = 100, top_paths: int = 1, merge_repeated: bool = False
 ) -> Any:

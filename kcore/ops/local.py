@@ -44,7 +44,7 @@ def _windows(d: Draw) -> Any:
             "data_format": data_format}  # fmt: skip
 
 
-@composite(infer=_local_spec, cases=Cases(_windows))
+@composite(infer=_local_spec, static=("x", "kernel"), cases=Cases(_windows))
 def local_conv(x: Tensor, kernel: Tensor, kernel_size: Any, strides: Any, output_size: Any, data_format: str) -> Any:
     """Each window of x times the weights of its position.
 

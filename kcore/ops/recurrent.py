@@ -157,7 +157,7 @@ _SMOOTH = ("tanh", "sigmoid", "linear")
 _GATES = ("sigmoid", "tanh")
 
 
-@composite(infer=_rule("lstm", 4, 2), to_float=True, multiple=True,
+@composite(infer=_rule("lstm", 4, 2), static=("kernel", "recurrent_kernel"), to_float=True, multiple=True,
            promote=("x", "h", "c", "kernel", "recurrent_kernel", "bias"),
            cases=_sequences(4, 2, activation=_SMOOTH, recurrent_activation=_GATES))  # fmt: skip
 def lstm(x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: MaybeTensor,
@@ -201,7 +201,7 @@ def lstm(x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, recurrent_kernel: Tens
     return _unroll(step, _projected(x, kernel, bias), [h, c], mask, return_sequences, go_backwards)
 
 
-@composite(infer=_rule("gru", 3, 1), **_EXCEPT_MASK,
+@composite(infer=_rule("gru", 3, 1), static=("kernel", "recurrent_kernel"), **_EXCEPT_MASK,
            cases=_sequences(3, 1, activation=_SMOOTH, recurrent_activation=_GATES,
                             reset_after=(False, True)))  # fmt: skip
 def gru(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: MaybeTensor, mask: MaybeTensor,
@@ -260,7 +260,8 @@ def gru(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Ma
     return _unroll(step, _projected(x, kernel, input_bias), [h], mask, return_sequences, go_backwards)
 
 
-@composite(infer=_rule("simple_rnn", 1, 1), **_EXCEPT_MASK, cases=_sequences(1, 1, activation=_SMOOTH))
+@composite(infer=_rule("simple_rnn", 1, 1), static=("kernel", "recurrent_kernel"), **_EXCEPT_MASK,
+           cases=_sequences(1, 1, activation=_SMOOTH))  # fmt: skip
 def simple_rnn(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: MaybeTensor, mask: MaybeTensor,
                activation: str, return_sequences: bool, go_backwards: bool) -> Any:  # fmt: skip
     """A fully connected recurrence, `h = activation(x @ kernel + bias + h @ recurrent_kernel)`.
