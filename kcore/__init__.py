@@ -15,6 +15,7 @@ from kcore.version import __version__
 # Public names that are not submodules: name -> module that defines it.
 _ATTRIBUTES: Final[dict[str, str]] = {
     "backend_scope": "kcore.backend",
+    "configure": "kcore.backend",
     "device_scope": "kcore.backend",
     "Input": "kcore.layers.input",
     "Model": "kcore.models",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
@@ -17,6 +18,12 @@ from kcore.ops import dtypes
 #: Raised whenever a variable's storage object is replaced, so that bound executables look again.
 storage_epoch = 0
 _living: WeakSet[Variable] = WeakSet()
+
+
+def stored_bytes() -> int:
+    """How much the variables that are still referred to, if only by a cycle, take on backends."""
+    bound = [v for v in _living if v._backend is not None]
+    return sum(math.prod(n or 0 for n in v.spec.shape) * dtypes.numpy_dtype(v.dtype).itemsize for v in bound)
 
 
 def release_all() -> None:

@@ -16,7 +16,7 @@ _ROOMS: Final[dict[str, str]] = {
         epsilon floatx image_data_format normalize_data_format set_epsilon set_floatx set_image_data_format""",
     "kcore.backend.active": "backend_scope set_backend",
     "kcore.backend.session": """
-        backend clear_session control_dependencies device_scope eager get_session get_uid learning_phase
+        backend clear_session configure control_dependencies device_scope eager get_session get_uid learning_phase
         manual_variable_initialization name_scope reset_uids set_learning_phase set_session symbolic""",
     "kcore.backend.tensors": """
         cast_to_floatx constant count_params dtype eye identity int_shape is_keras_tensor is_placeholder is_sparse
@@ -58,7 +58,7 @@ def _index() -> dict[str, tuple[str, str]]:
 
 _WHERE: Final = _index()
 
-__all__ = sorted(_WHERE)
+__all__ = [*sorted(_WHERE)]  # noqa: PLE0604 - strings, all of them
 
 
 def __getattr__(name: str) -> Any:

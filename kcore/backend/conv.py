@@ -29,11 +29,13 @@ def _padding(value: str) -> str:
     return value
 
 
-def _conv(x: Any, kernel: Any, strides: _Ints, padding: str, data_format: str | None, dilation: _Ints, rank: int) -> Any:
+def _conv(
+    x: Any, kernel: Any, strides: _Ints, padding: str, data_format: str | None, dilation: _Ints, rank: int
+) -> Any:
     if ndim(x) != rank + 2 or ndim(kernel) != rank + 2:
         raise ShapeError(
-            f"K.conv{rank}d expects tensors of rank {rank + 2}, got an input of shape {int_shape(x)} and a kernel of shape "
-            f"{int_shape(kernel)}."
+            f"K.conv{rank}d expects tensors of rank {rank + 2}, got an input of shape {int_shape(x)} and a kernel of "
+            f"shape {int_shape(kernel)}."
         )
     return conv_ops.conv(
         x, kernel, _spatial(strides, rank, "strides"), _padding(padding), _spatial(dilation, rank, "dilation_rate"),
@@ -42,8 +44,9 @@ def _conv(x: Any, kernel: Any, strides: _Ints, padding: str, data_format: str | 
 
 
 def conv1d(
-    x: Any, kernel: Any, strides: int = 1, padding: str = "valid", data_format: str | None = None, dilation_rate: int = 1
-) -> Any:
+    x: Any, kernel: Any, strides: int = 1, padding: str = "valid", data_format: str | None = None,
+    dilation_rate: int = 1,
+) -> Any:  # fmt: skip
     """Convolution over time.
 
     Args:
@@ -132,8 +135,8 @@ def _transposed(
         shape = tuple(output_shape)
     if len(shape) != rank + 2 or ndim(x) != rank + 2:
         raise ShapeError(
-            f"K.conv{rank}d_transpose expects an input and an output_shape of {rank + 2} dimensions, got an input of shape "
-            f"{int_shape(x)} and output_shape {output_shape!r}."
+            f"K.conv{rank}d_transpose expects an input and an output_shape of {rank + 2} dimensions, got an input of "
+            f"shape {int_shape(x)} and output_shape {output_shape!r}."
         )
     shape = (shaping.shape_of(x)[0] if shape[0] is None else shape[0], *shape[1:])
     return conv_ops.conv_transpose(
@@ -201,8 +204,8 @@ def _depthwise(x: Any, kernel: Any, strides: _Ints, padding: str, data_format: s
     shape = spec_of(kernel).shape
     if len(shape) != rank + 2 or None in shape or ndim(x) != rank + 2:
         raise ShapeError(
-            f"Expected tensors of rank {rank + 2}, the kernel of known shape; got an input of shape {int_shape(x)} and a "
-            f"depthwise kernel of shape {shape}."
+            f"Expected tensors of rank {rank + 2}, the kernel of known shape; got an input of shape {int_shape(x)} and "
+            f"a depthwise kernel of shape {shape}."
         )
     channels, multiplier = int(shape[-2]), int(shape[-1])  # type: ignore[arg-type]
     wide = shaping.reshape(kernel, (*shape[:-2], 1, channels * multiplier))

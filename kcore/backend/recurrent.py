@@ -62,7 +62,8 @@ def rnn(
         steps = steps if steps is not None else input_length
         if not steps:
             raise ShapeError(
-                f"K.rnn with unroll=True needs a known number of steps; the inputs have shape {int_shape(sequences[0])}."
+                "K.rnn with unroll=True needs a known number of steps; the inputs have shape "
+                f"{int_shape(sequences[0])}."
             )
         return job.unrolled(steps)
     if mask is not None and not job.states:
@@ -85,7 +86,8 @@ class _Rnn:
 
     def unrolled(self, steps: int) -> tuple[Any, Any, list[Any]]:
         """The steps one after another."""
-        sequences, states, outputs = nest.flatten(self.inputs), self.states, []
+        sequences, states = nest.flatten(self.inputs), self.states
+        outputs: list[Any] = []
         for t in reversed(range(steps)) if self.backwards else range(steps):
             output, new_states = self._call([_at(x, t) for x in sequences], states)
             if self.mask is not None:

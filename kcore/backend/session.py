@@ -17,6 +17,10 @@ from kcore.graph.ir import Symbolic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: Graphs are cyclic, so what nobody refers to any more goes with Python's next collection. One takes long in a process
+#: with a framework; for less than this it can wait.
+_WORTH_COLLECTING = 2**20
+
 _uids: defaultdict[str, int] = defaultdict(int)
 
 
@@ -50,7 +54,7 @@ def reset_uids() -> None:
     _uids.clear()
 
 
-class name_scope:
+class name_scope:  # noqa: N801 - the name that Keras users know
     """`with K.name_scope("encoder"):` puts `encoder/` before the names of variables and nodes made inside.
 
     >>> with K.name_scope("encoder"):
@@ -68,8 +72,8 @@ class name_scope:
         self._open.append(scope)
         return ir.scoped("")
 
-    def __exit__(self, *error: Any) -> None:
-        self._open.pop().__exit__(*error)
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._open.pop().__exit__(kind, error, trace)  # type: ignore[arg-type]
 
 
 def learning_phase() -> Any:
@@ -118,7 +122,8 @@ def clear_session() -> None:
     gradients.forget()
     for name in [n for n in linecache.cache if n.startswith("<kcore ") and not n.startswith("<kcore op ")]:
         del linecache.cache[name]
-    gc.collect()
+    if variables.stored_bytes() > _WORTH_COLLECTING:
+        gc.collect()
     variables.release_all()
 
 
@@ -137,12 +142,27 @@ def device_scope(name: str) -> AbstractContextManager[Any]:
     return active.backend().device_scope(name)
 
 
+def configure(*, threads: int | None = None, memory_growth: bool | None = None) -> None:
+    """Set what the active backend takes of the machine. Best at the top of a program, before the first computation.
+
+    Args:
+        threads: CPU threads.
+        memory_growth: whether GPU memory is taken as it is needed, instead of all at once.
+
+    Raises:
+        BackendError: the backend has no such setting, or it is too late for it.
+
+    >>> K.configure()
+    """
+    active.backend().configure(threads=threads, memory_growth=memory_growth)
+
+
 def _session_hook(name: str) -> Callable[..., Any]:
     hook = getattr(active.backend(), name, None)
     if hook is None:
         raise BackendError(
             f"K.{name} needs a backend with sessions; the backend {active.backend_name()!r} has none. Threads and "
-            "GPU memory are set with kcore.config (`configure`), the device with kcore.device_scope."
+            "GPU memory are set by kcore.configure(threads=..., memory_growth=...), devices by kcore.device_scope."
         )
     return hook  # type: ignore[no-any-return]
 

@@ -41,16 +41,18 @@ def placeholder(
         raise UnsupportedOpError("Sparse placeholders are not supported; feed dense arrays (`x.toarray()`).")
     if shape is None:
         if ndim is None:
-            raise ArgumentError("K.placeholder needs a shape, for instance (None, 3), or the number of dimensions `ndim`.")
+            raise ArgumentError("K.placeholder needs a shape, for instance (None, 3), or a number of dimensions, ndim.")
         shape = (None,) * ndim
     sizes = tuple(None if n is None else int(n) for n in shape)
     label = ir.scoped(name or "Placeholder") + ":0"
     tensor = function.placeholder(sizes, dtype_table.name_of(dtype or config.floatx()), name=label)
-    tensor._keras_shape = sizes
+    tensor._keras_shape = sizes  # type: ignore[attr-defined]
     return tensor
 
 
-def constant(value: Any, dtype: Any = None, shape: Sequence[int] | None = None, name: str | None = None) -> SymbolicTensor:
+def constant(
+    value: Any, dtype: Any = None, shape: Sequence[int] | None = None, name: str | None = None
+) -> SymbolicTensor:
     """A symbolic tensor with a fixed value.
 
     Args:
@@ -174,7 +176,7 @@ def count_params(x: Any) -> Any:
     >>> int(K.count_params(K.zeros((2, 3))))
     6
     """
-    return np.prod(int_shape(x))
+    return np.prod(int_shape(x))  # type: ignore[arg-type]
 
 
 def size(x: Any, name: str | None = None) -> Any:

@@ -240,7 +240,8 @@ def function(inputs: Sequence[Any], outputs: Any, updates: Sequence[Any] | None 
     name = kwargs.pop("name", None) or "function"
     if kwargs:
         raise ArgumentError(
-            f"Invalid argument {', '.join(map(repr, kwargs))} passed to K.function; it takes inputs, outputs, updates, name."
+            f"Invalid argument {', '.join(map(repr, kwargs))} passed to K.function; it takes inputs, outputs, "
+            "updates and name."
         )
     return functions.Function(inputs, outputs, updates, name=name)
 

@@ -271,6 +271,9 @@ class Emitter:
             fn = self._kernel("shape") if op.name == "shape" else self._hoist(f"host_{op.name}", op.reference)
             arguments = [self._argument(scope, node, p, host=op.name != "shape") for p in op.params]
             return f"{fn}({', '.join(arguments)})"
+        if op.name == "native_call":
+            operands = [self._operand(scope, v) for v in node.arguments["operands"]]
+            return f"{self._hoist('native_function', node.arguments['fn'])}({', '.join(operands)})"
         arguments = [self._argument(scope, node, p) for p in op.params if not (op.random and p == "seed")]
         if op.random:
             arguments.insert(0, self._folded_key(scope, node))

@@ -43,8 +43,7 @@ class Function:
         self.outputs = [as_symbolic(x) for x in ([outputs] if self.single else outputs)]
         self.name = name
         # Results whose size depends on their values: compiled code leaves them padded.
-        padded = [(i, x.node) for i, x in enumerate(self.outputs) if _made_by(x, "drop_padding")]
-        self._padded = [(i, node.op, node.arguments["fill"]) for i, node in padded]
+        self._padded = [i for i, x in enumerate(self.outputs) if _made_by(x, "drop_padding")]
         self._phase_at = next((i for i, x in enumerate(self.inputs) if phase.is_phase(x)), None)
         self._feeds = [x for x in self.inputs if not phase.is_phase(x) and isinstance(x, Symbolic)]
         self._skip = [i for i, x in enumerate(self.inputs) if not isinstance(x, Symbolic)]  # a fixed phase: an int
@@ -59,8 +58,10 @@ class Function:
         backend = active.backend()
         training, values = self._split(inputs)
         results = [backend.to_numpy(x) for x in self.run_native(values, training, backend)]
-        for i, op, fill in self._padded:
-            results[i] = op.reference(results[i], fill)
+        for i in self._padded:
+            from kcore.ops.ctc_reference import without_padding
+
+            results[i] = without_padding(results[i], self.outputs[i].node.arguments["fill"])  # type: ignore[attr-defined]
         return results[0] if self.single else results
 
     def _split(self, inputs: Sequence[Any]) -> tuple[int, list[Any]]:

@@ -237,7 +237,7 @@ class Rewriter:
 
 
 #: Ops that the emitter writes itself instead of calling a kernel of that name.
-STRUCTURAL = frozenset({"constant", "gradient", "assign", "select_phase"})
+STRUCTURAL = frozenset({"constant", "gradient", "assign", "select_phase", "native_call"})
 
 
 def constant_value(value: Symbolic) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from kcore import backend as K
 from kcore.errors import ArgumentError, GraphError, suggestion
 from kcore.graph.ir import Symbolic
 from kcore.layers.input_spec import InputSpec, check_inputs
+from kcore.layers.native import call_layer
 from kcore.layers.node import LayerNodes, Node, previous_masks
 from kcore.layers.shapes import declared_shapes
 from kcore.layers.state import LayerState
@@ -66,7 +67,7 @@ class Layer(LayerNodes, LayerState):
         known = list(_ALLOWED)
         for cls in type(self).__mro__:
             if "__init__" in vars(cls):
-                known += [p for p in inspect.signature(cls.__init__).parameters if p not in ("self", "kwargs")]
+                known += [p for p in inspect.signature(vars(cls)["__init__"]).parameters if p not in ("self", "kwargs")]
         return TypeError(
             f"Keyword argument not understood by {type(self).__name__}: {argument!r}."
             f"{suggestion(argument, known)} Known: {', '.join(sorted(set(known)))}."
@@ -133,7 +134,7 @@ class Layer(LayerNodes, LayerState):
             if not is_all_none(mask) and "mask" not in kwargs and has_arg(self.call, "mask"):
                 kwargs["mask"] = mask
             with self._calling(input_list):
-                outputs = self._checked_outputs(self.call(inputs, **kwargs), input_list)
+                outputs = self._checked_outputs(call_layer(self, inputs, kwargs), input_list)
             output_masks = _per_output(self.compute_mask(inputs, mask), outputs)
             self._add_inbound_node(
                 input_list,

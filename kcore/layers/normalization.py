@@ -120,6 +120,8 @@ class BatchNormalization(Layer):
         count = K.cast(count, K.dtype(variance))
         # The running variance estimates that of the population, not of the batch.
         variance = variance * (count / (count - (1.0 + self.epsilon)))
+        if K.ndim(inputs) == 4 and axis == 3:  # the original's fused kernel had made that correction already
+            variance = variance * (count / K.maximum(count - 1.0, 1.0))
         updates = [
             K.moving_average_update(self.moving_mean, mean, self.momentum),
             K.moving_average_update(self.moving_variance, variance, self.momentum),

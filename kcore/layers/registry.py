@@ -37,7 +37,8 @@ ROOMS: Final[dict[str, str]] = {
         MaxPool3D MaxPooling1D MaxPooling2D MaxPooling3D""",
     "kcore.layers.local": "LocallyConnected1D LocallyConnected2D",
     "kcore.layers.recurrent": "GRU GRUCell LSTM LSTMCell RNN SimpleRNN SimpleRNNCell StackedRNNCells",
-    "kcore.layers.convolutional_recurrent": "ConvLSTM2D ConvLSTM2DCell",
+    "kcore.layers.convolutional_recurrent": "ConvLSTM2D ConvLSTM2DCell ConvRNN2D",
+    "kcore.layers.cudnn_recurrent": "CuDNNGRU CuDNNLSTM",
     "kcore.layers.wrappers": "Bidirectional TimeDistributed Wrapper",
 }
 

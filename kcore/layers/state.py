@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,19 @@ from kcore.graph import ir
 from kcore.graph.ir import Symbolic
 from kcore.utils.generic_utils import object_list_uid, to_list
 from kcore.variables import Variable
+
+
+def _shape_may_come_first(add_weight: Callable[..., Variable]) -> Callable[..., Variable]:
+    """Also take `add_weight(shape, name, ...)`, the order before Keras 2.3."""
+
+    @functools.wraps(add_weight)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Variable:
+        if args and isinstance(args[0], (tuple, list)):
+            kwargs.update(zip(("shape", "name"), args[:2]))
+            args = args[2:]
+        return add_weight(self, *args, **kwargs)
+
+    return method
 
 
 class LayerState:
@@ -43,6 +57,7 @@ class LayerState:
 
     # --- weights ------------------------------------------------------------------------------------------
 
+    @_shape_may_come_first
     def add_weight(
         self,
         name: str | None = None,
@@ -64,8 +79,6 @@ class LayerState:
             trainable: whether training changes the weight (as long as the layer is trainable).
             constraint: projection after each update.
         """
-        if isinstance(name, (tuple, list)):  # the order of arguments before Keras 2.3
-            name, shape = (shape if isinstance(shape, str) else None), name
         shape = tuple(shape or ())
         if any(not isinstance(n, (int, np.integer)) for n in shape):
             raise ShapeError(
@@ -278,6 +291,17 @@ def untracked() -> Iterator[None]:
         _tracking = before
 
 
+def disable_tracking(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of which nothing that it sets as an attribute of a layer counts as part of it."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with untracked():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
 def _append_new(items: list[Any], value: Any) -> None:
     if all(value is not item for item in items):
         items.append(value)
@@ -298,7 +322,7 @@ def _is_metric(value: Any) -> bool:
 def _mean_metric(value: Any, name: str | None) -> Any:
     from kcore import metrics
 
-    metric = metrics.Mean(name=name)
+    metric = metrics.Mean(name=name)  # type: ignore[arg-type]
     metric(value)
     return metric
 

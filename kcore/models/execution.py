@@ -8,6 +8,7 @@ from typing import Any
 from kcore import backend as K
 from kcore.errors import GraphError, ShapeError
 from kcore.graph.ir import Symbolic
+from kcore.layers.native import call_layer
 from kcore.layers.node import Node
 from kcore.layers.shapes import declared_shapes
 from kcore.utils.generic_utils import object_list_uid, to_list, unpack_singleton
@@ -99,12 +100,14 @@ class GraphExecution:
         tensors = [values[id(x)][0] for x in node.input_tensors]
         masks = [values[id(x)][1] for x in node.input_tensors]
         given, mask = unpack_singleton(tensors), unpack_singleton(masks)
+        if len(to_list(layer.input_spec, allow_tuple=True)) == len(tensors):  # states may come as further inputs
+            layer.assert_input_compatibility(given)
         arguments = dict(node.arguments)
         if "mask" not in arguments and has_arg(layer.call, "mask"):
             arguments["mask"] = mask
         with K.name_scope(layer.name):
             with layer._calling(tensors):
-                outputs = layer._checked_outputs(layer.call(given, **arguments), tensors)
+                outputs = layer._checked_outputs(call_layer(layer, given, arguments), tensors)
             found = layer.compute_mask(given, mask)
             output_masks = [None] * len(outputs) if found is None else to_list(found, allow_tuple=True)
             layer._add_activity_losses(outputs, tensors)

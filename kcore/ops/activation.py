@@ -13,6 +13,7 @@ import numpy as np
 
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
+from kcore.ops.cases import FLAG, AxesOf, AxisOf, Choice, Real, Unary
 from kcore.ops.elementwise import (
     abs_,
     add,
@@ -61,17 +62,18 @@ def _clip_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     arguments["max_value"] = None if high is None else kind(high)
 
 
-@composite(infer=rules.same("x"), normalize=_clip_normalize)
+@composite(infer=rules.same("x"), normalize=_clip_normalize,
+           cases=Unary(smooth=Real(away=(-1.0, 1.0, 2.0)), min_value=Choice(None, -1.0, 1.0), max_value=Choice(None, 2.0, -1.0)))
 def clip(x: Tensor, min_value: Any, max_value: Any) -> Any:
-    """x limited to [min_value, max_value], elementwise. The gradient passes at the bounds.
+    """x limited to [min_value, max_value]. The gradient passes at the bounds.
 
     Args:
-        x: tensor.
-        min_value: a number; None or infinity for no bound.
-        max_value: a number; None or infinity for no bound. One below `min_value` is taken as `min_value`, as in Keras 2.
+        x: numeric tensor of any shape.
+        min_value, max_value: numbers; None or an infinite one is no bound. A maximum below the minimum counts as the
+            minimum.
 
-    >>> K.eval(K.clip(K.constant([-1., 0.5, 9.]), 0., 1.))
-    array([0. , 0.5, 1. ], dtype=float32)
+    >>> clip(np.array([-2., 0.5, 3.]), 0., 1.)
+    array([0. , 0.5, 1. ])
     """
     x = x if min_value is None else maximum(x, min_value)
     return x if max_value is None else minimum(x, max_value)
@@ -99,7 +101,11 @@ def _relu_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     arguments["max_value"] = None if top is None else float(top)
 
 
-@composite(infer=rules.same("x"), normalize=_relu_normalize, reference=_np_relu, vjp=_relu_vjp)
+_RELU_CASES = Unary(smooth=Real(away=(0.0, 1.0, 2.0)), alpha=Choice(0.0, 0.1), max_value=Choice(None, 2.0),
+                    threshold=Choice(0.0, 1.0))  # fmt: skip
+
+
+@composite(infer=rules.same("x"), normalize=_relu_normalize, reference=_np_relu, vjp=_relu_vjp, cases=_RELU_CASES)
 def relu(x: Tensor, alpha: float = 0.0, max_value: Any = None, threshold: float = 0.0) -> Any:
     """x above `threshold` (at most `max_value`), else `alpha * (x - threshold)`. relu'(0) is 0, of a leaky one alpha.
 
@@ -109,8 +115,8 @@ def relu(x: Tensor, alpha: float = 0.0, max_value: Any = None, threshold: float 
         max_value: largest value, or None.
         threshold: where x starts to pass.
 
-    >>> K.eval(K.relu(K.constant([-2., 0.5, 9.]), alpha=0.1, max_value=6.))
-    array([-0.2,  0.5,  6. ], dtype=float32)
+    >>> relu(np.array([-2., 0.5, 9.]), alpha=0.1, max_value=6.)
+    array([-0.2,  0.5,  6. ])
     """
     kept = maximum(0, x) if threshold == 0 else where(greater(x, threshold), x, zeros_of(x))
     if max_value is not None:
@@ -121,35 +127,42 @@ def relu(x: Tensor, alpha: float = 0.0, max_value: Any = None, threshold: float 
     return subtract(kept, multiply(alpha, maximum(subtract(threshold, x), 0)))
 
 
-@_activation()
+@_activation(cases=Unary(smooth=Real(away=(0.0,)), alpha=Choice(1.0, 0.5)))
 def elu(x: Tensor, alpha: float = 1.0) -> Any:
     """x above 0, else `alpha * (exp(x) - 1)`.
 
     Args:
         x: tensor of any shape.
-        alpha: minus the limit for small x.
+        alpha: the limit below is -alpha.
 
-    >>> K.eval(K.elu(K.constant([2., -1.]))).round(4)
-    array([ 2.    , -0.6321], dtype=float32)
+    >>> elu(np.array([-100., 0., 2.]))
+    array([-1.,  0.,  2.])
     """
     return where(greater(x, 0), x, multiply(alpha, expm1(minimum(x, 0))))
 
 
-@_activation()
+@_activation(cases=Unary(smooth=Real(away=(0.0,))))
 def selu(x: Tensor) -> Any:
-    """Scaled exponential unit: 1.0507 * elu(x, 1.6733), which keeps mean 0 and variance 1."""
-    return multiply(_SELU_SCALE, elu(x, _SELU_ALPHA))
-
-
-@_activation()
-def softsign(x: Tensor) -> Any:
-    """x / (1 + |x|), elementwise.
+    """Scaled exponential unit: 1.0507 * elu(x, 1.6733), which keeps mean 0 and variance 1.
 
     Args:
         x: tensor of any shape.
 
-    >>> K.eval(K.softsign(K.constant([1., -3.])))
-    array([ 0.5 , -0.75], dtype=float32)
+    >>> selu(np.array([0., 1.]))
+    array([0.        , 1.05070099])
+    """
+    return multiply(_SELU_SCALE, elu(x, _SELU_ALPHA))
+
+
+@_activation(cases=Unary(smooth=Real(away=(0.0,))))
+def softsign(x: Tensor) -> Any:
+    """x / (1 + |x|), in (-1, 1).
+
+    Args:
+        x: tensor of any shape.
+
+    >>> softsign(np.array([-1., 3.]))
+    array([-0.5 ,  0.75])
     """
     return divide(x, add(abs_(x), 1))
 
@@ -165,15 +178,15 @@ def _hard_sigmoid_vjp(g: Any, out: Any, x: Any) -> Any:
     return multiply(0.2, where(greater(0.0, raw), zero, where(greater(raw, 1.0), zero, g)))
 
 
-@_activation(reference=_np_hard_sigmoid, vjp=_hard_sigmoid_vjp)
+@_activation(reference=_np_hard_sigmoid, vjp=_hard_sigmoid_vjp, cases=Unary(smooth=Real(away=(-2.5, 2.5))))
 def hard_sigmoid(x: Tensor) -> Any:
     """0.2 * x + 0.5, limited to [0, 1]: a cheap sigmoid.
 
     Args:
         x: tensor of any shape.
 
-    >>> K.eval(K.hard_sigmoid(K.constant([-9., 0., 9.])))
-    array([0. , 0.5, 1. ], dtype=float32)
+    >>> hard_sigmoid(np.array([-3., 0., 1.]))
+    array([0. , 0.5, 0.7])
     """
     return clip(add(multiply(x, 0.2), 0.5), 0.0, 1.0)
 
@@ -192,16 +205,19 @@ def _softmax_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     return subtract(weighted, multiply(out, sum_(weighted, axis=axis, keepdims=True)))
 
 
-@_activation(normalize=rules.normalize_axis, reference=_np_softmax, vjp=_softmax_vjp)
+_ALONG = Unary(Real(-40, 40), smooth=Real(-3, 3), min_rank=1, axis=AxisOf())
+
+
+@_activation(normalize=rules.normalize_axis, reference=_np_softmax, vjp=_softmax_vjp, cases=_ALONG)
 def softmax(x: Tensor, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along an axis, without overflow.
 
     Args:
-        x: tensor.
-        axis: along which the results add up to 1.
+        x: tensor of rank 1 or more.
+        axis: the axis that sums to 1.
 
-    >>> K.eval(K.softmax(K.constant([[0., 0.]])))
-    array([[0.5, 0.5]], dtype=float32)
+    >>> softmax(np.array([0., 0.]))
+    array([0.5, 0.5])
     """
     e = exp(subtract(x, stop_gradient(max_(x, axis=axis, keepdims=True))))
     return divide(e, sum_(e, axis=axis, keepdims=True))
@@ -217,9 +233,17 @@ def _log_softmax_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     return subtract(g, multiply(exp(out), sum_(g, axis=axis, keepdims=True)))
 
 
-@_activation(normalize=rules.normalize_axis, reference=_np_log_softmax, vjp=_log_softmax_vjp)
+@_activation(normalize=rules.normalize_axis, reference=_np_log_softmax, vjp=_log_softmax_vjp, cases=_ALONG)
 def log_softmax(x: Tensor, axis: int = -1) -> Any:
-    """log(softmax(x)) along `axis`, exact where the softmax underflows."""
+    """log(softmax(x)) along `axis`, exact where the softmax underflows.
+
+    Args:
+        x: tensor of rank 1 or more.
+        axis: the axis along which the exponentials sum to 1.
+
+    >>> log_softmax(np.array([1000., 0.]))
+    array([    0., -1000.])
+    """
     shifted = subtract(x, stop_gradient(max_(x, axis=axis, keepdims=True)))
     return subtract(shifted, log(sum_(exp(shifted), axis=axis, keepdims=True)))
 
@@ -228,17 +252,18 @@ def _reduced(**a: Any) -> TensorSpec:
     return rules.reduce_axes("x")(**a)
 
 
-@composite(infer=_reduced, normalize=rules.normalize_axes, to_float=True)
+@composite(infer=_reduced, normalize=rules.normalize_axes, to_float=True,
+           cases=Unary(Real(-40, 40), smooth=Real(-3, 3), axis=AxesOf(), keepdims=FLAG))  # fmt: skip
 def logsumexp(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) over axes, without overflow.
+    """log(sum(exp(x))) over `axis`, without overflow.
 
     Args:
         x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        axis: an int, a list of ints, or None for all axes.
+        keepdims: whether the reduced axes stay, with size 1.
 
-    >>> K.eval(K.logsumexp(K.constant([[0., 0.]]), axis=1)).round(4)
-    array([0.6931], dtype=float32)
+    >>> float(logsumexp(np.array([1000., 1000.])))
+    1000.6931471805599
     """
     top = stop_gradient(max_(x, axis=axis, keepdims=True))
     top = where(isfinite(top), top, zeros_of(top))

@@ -14,6 +14,7 @@ import numpy as np
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
+from kcore.ops.cases import FLOATS, Cases, Draw, Real
 from kcore.ops.shaping import shape_of
 from kcore.ops.spec import Dims, Tensor, primitive
 from kcore.ops.windows import (
@@ -213,6 +214,43 @@ def _conv_kernel_grad(x: Any, g: Any, kernel_shape: Any, strides: Any, padding: 
     return np.asarray(parts.transpose(1, 0, 2), dtype).reshape(kernel_shape)
 
 
+# --- cases ------------------------------------------------------------------------------------------------------------
+
+
+def _geometry(d: Draw) -> tuple[dict[str, Any], Any, Any, Any]:
+    """Settings of a convolution, and shapes of its images, kernel and result."""
+    rank, groups = d.choice([1, 2, 2, 3]), d.choice([1, 1, 2])
+    window = [d.integer(1, 3) for _ in range(rank)]
+    strides, dilation = [1] * rank, [1] * rank
+    spread = d.choice([strides, dilation])  # not both at once: no layer allows it
+    spread[d.integer(0, rank - 1)] = d.integer(1, 2)
+    padding, data_format = d.choice(["valid", "same"]), d.choice(["channels_last", "channels_first"])
+    sizes = [(k - 1) * n + 1 + d.integer(0, 2) for k, n in zip(window, dilation, strict=True)]
+    channels, filters, batch = groups * d.integer(1, 2), groups * d.integer(1, 2), d.integer(1, 2)
+    settings = {"strides": tuple(strides), "padding": padding, "dilation": tuple(dilation), "data_format": data_format,
+                "groups": groups}  # fmt: skip
+    out = [window_output(*row, padding) for row in zip(sizes, window, strides, dilation, strict=True)]
+    images, result = _images(sizes, channels, data_format, batch), _images(out, filters, data_format, batch)
+    return settings, images, (*window, channels // groups, filters), result
+
+
+def _conv_case(d: Draw) -> Any:
+    dtype, (settings, images, kernel, _) = d.dtype(FLOATS), _geometry(d)
+    return {"x": d.array(images, dtype, Real(-2, 2)), "kernel": d.array(kernel, dtype, Real(-2, 2)), **settings}
+
+
+def _transpose_case(d: Draw) -> Any:
+    dtype, (settings, images, kernel, result) = d.dtype(FLOATS), _geometry(d)
+    return {"x": d.array(result, dtype, Real(-2, 2)), "kernel": d.array(kernel, dtype, Real(-2, 2)),
+            "output_shape": images, **settings}  # fmt: skip
+
+
+def _kernel_case(d: Draw) -> Any:
+    dtype, (settings, images, kernel, result) = d.dtype(FLOATS), _geometry(d)
+    return {"x": d.array(images, dtype, Real(-2, 2)), "g": d.array(result, dtype, Real(-2, 2)),
+            "kernel_shape": kernel, **settings}  # fmt: skip
+
+
 # --- declarations -----------------------------------------------------------------------------------------------------
 
 
@@ -220,7 +258,7 @@ def _conv_vjp(g: Any, out: Any, x: Any, kernel: Any, *geometry: Any) -> Any:
     return (conv_transpose(g, kernel, shape_of(x), *geometry), conv_kernel_grad(x, g, shape_of(kernel), *geometry))
 
 
-@primitive(infer=_conv_spec, reference=_conv, vjp=_conv_vjp, normalize=_normalize("conv"))
+@primitive(infer=_conv_spec, reference=_conv, vjp=_conv_vjp, normalize=_normalize("conv"), cases=Cases(_conv_case))
 def conv(x: Tensor, kernel: Tensor, strides: Any, padding: str, dilation: Any, data_format: str, groups: int = 1) -> Any:
     """Convolution (cross-correlation) of images with a kernel.
 
@@ -239,8 +277,7 @@ def conv(x: Tensor, kernel: Tensor, strides: Any, padding: str, dilation: Any, d
     Raises:
         ShapeError: channels that do not fit the kernel, or a window larger than the image.
 
-    >>> import numpy as np
-    >>> conv.op.reference(np.arange(4.).reshape(1, 4, 1), np.ones((2, 1, 1)), (1,), "valid", (1,), "channels_last").ravel()
+    >>> conv(np.arange(4.).reshape(1, 4, 1), np.ones((2, 1, 1)), 1, "valid", 1, "channels_last").ravel()
     array([1., 3., 5.])
     """
 
@@ -250,7 +287,7 @@ def _conv_transpose_vjp(g: Any, out: Any, x: Any, kernel: Any, output_shape: Any
 
 
 @primitive(infer=_conv_transpose_spec, reference=_conv_transpose, vjp=_conv_transpose_vjp,
-           normalize=_normalize("conv_transpose", "output_shape"))  # fmt: skip
+           normalize=_normalize("conv_transpose", "output_shape"), cases=Cases(_transpose_case))  # fmt: skip
 def conv_transpose(x: Tensor, kernel: Tensor, output_shape: Dims, strides: Any, padding: str, dilation: Any,
                    data_format: str, groups: int = 1) -> Any:  # fmt: skip
     """The gradient of `conv` with respect to its images: spreads each element of x over a window.
@@ -264,9 +301,8 @@ def conv_transpose(x: Tensor, kernel: Tensor, output_shape: Dims, strides: Any, 
     Raises:
         ShapeError: a convolution with these settings would not lead from output_shape to x's shape.
 
-    >>> import numpy as np
     >>> x, kernel = np.array([1., 2.]).reshape(1, 2, 1), np.array([1., 10.]).reshape(2, 1, 1)
-    >>> conv_transpose.op.reference(x, kernel, (1, 4, 1), (2,), "valid", (1,), "channels_last").ravel()
+    >>> conv_transpose(x, kernel, (1, 4, 1), 2, "valid", 1, "channels_last").ravel()
     array([ 1., 10.,  2., 20.])
     """
 
@@ -276,7 +312,7 @@ def _kernel_grad_vjp(g: Any, out: Any, x: Any, h: Any, kernel_shape: Any, *geome
 
 
 @primitive(infer=_kernel_grad_spec, reference=_conv_kernel_grad, vjp=_kernel_grad_vjp,
-           normalize=_normalize("conv_kernel_grad", "kernel_shape"))  # fmt: skip
+           normalize=_normalize("conv_kernel_grad", "kernel_shape"), cases=Cases(_kernel_case))  # fmt: skip
 def conv_kernel_grad(x: Tensor, g: Tensor, kernel_shape: Dims, strides: Any, padding: str, dilation: Any,
                      data_format: str, groups: int = 1) -> Any:  # fmt: skip
     """The gradient of `conv` with respect to its kernel.
@@ -287,8 +323,7 @@ def conv_kernel_grad(x: Tensor, g: Tensor, kernel_shape: Dims, strides: Any, pad
         kernel_shape: (*window, channels / groups, filters).
         strides, padding, dilation, data_format, groups: those of the convolution.
 
-    >>> import numpy as np
     >>> x, g = np.arange(4.).reshape(1, 4, 1), np.ones((1, 3, 1))
-    >>> conv_kernel_grad.op.reference(x, g, (2, 1, 1), (1,), "valid", (1,), "channels_last").ravel()
+    >>> conv_kernel_grad(x, g, (2, 1, 1), 1, "valid", 1, "channels_last").ravel()
     array([3., 6.])
     """

@@ -10,6 +10,7 @@ from kcore.errors import DTypeError, ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
 from kcore.ops.activation import log_softmax, softmax
+from kcore.ops.cases import FLOATS, INTS, Cases, Draw, Ints, Real, broadcast_shapes
 from kcore.ops.elementwise import add, multiply, negative, sigmoid, softplus, subtract, unbroadcast
 from kcore.ops.indexing import one_hot
 from kcore.ops.reduction import sum_
@@ -46,7 +47,18 @@ def _softmax_crossentropy_vjp(g: Any, out: Any, target: Any, logits: Any, axis: 
     return unbroadcast(to_target, target), unbroadcast(to_logits, logits)
 
 
-@composite(infer=_softmax_spec, normalize=_normalize, to_float=True, reference=_np_softmax_crossentropy,
+def _distributions(span: float) -> Any:
+    def draw(d: Draw) -> Any:
+        dtype, shape = d.dtype(FLOATS), d.shape(1)
+        logits = d.array(shape, dtype, Real(-span, span))
+        axis = d.integer(-len(shape), len(shape) - 1)
+        target = d.array(shape, dtype, Real(0.1, 1.0, edges=()))
+        return {"target": target / target.sum(axis=axis, keepdims=True), "logits": logits, "axis": axis}
+
+    return draw
+
+
+@composite(infer=_softmax_spec, cases=Cases(_distributions(40), smooth=_distributions(3)), normalize=_normalize, to_float=True, reference=_np_softmax_crossentropy,
            vjp=_softmax_crossentropy_vjp)  # fmt: skip
 def softmax_crossentropy(target: Tensor, logits: Tensor, axis: int = -1) -> Any:
     """Cross-entropy between distributions and logits: `-sum(target * log_softmax(logits))` along `axis`.
@@ -58,8 +70,7 @@ def softmax_crossentropy(target: Tensor, logits: Tensor, axis: int = -1) -> Any:
     Returns:
         The loss, without that axis.
 
-    >>> import numpy as np
-    >>> softmax_crossentropy.op.reference(np.array([[0., 1.]]), np.array([[0., 0.]])).round(4)
+    >>> softmax_crossentropy(np.array([[0., 1.]]), np.array([[0., 0.]])).round(4)
     array([0.6931])
     """
     return negative(sum_(multiply(target, log_softmax(logits, axis)), axis=axis))
@@ -87,7 +98,16 @@ def _sparse_vjp(g: Any, out: Any, target: Any, logits: Any) -> Any:
     return None, multiply(expand_dims(g, -1), subtract(multiply(softmax(logits), total), hits))
 
 
-@composite(infer=_sparse_spec, promote=("logits",), to_float=True, reference=_np_sparse, vjp=_sparse_vjp)
+def _classes(span: float) -> Any:
+    def draw(d: Draw) -> Any:
+        logits = d.array(d.shape(1), d.dtype(FLOATS), Real(-span, span))
+        return {"target": d.array(logits.shape[:-1], d.dtype(INTS), Ints(0, logits.shape[-1] - 1)), "logits": logits}
+
+    return draw
+
+
+@composite(infer=_sparse_spec, static=("logits",), promote=("logits",), to_float=True, reference=_np_sparse, vjp=_sparse_vjp,
+           cases=Cases(_classes(40), smooth=_classes(3)))  # fmt: skip
 def sparse_softmax_crossentropy(target: Tensor, logits: Tensor) -> Any:
     """Cross-entropy between class indices and logits along the last axis.
 
@@ -96,8 +116,7 @@ def sparse_softmax_crossentropy(target: Tensor, logits: Tensor) -> Any:
             class: its loss is 0.
         logits: scores (..., classes); the number of classes must be known.
 
-    >>> import numpy as np
-    >>> sparse_softmax_crossentropy.op.reference(np.array([1]), np.array([[0., 0.]])).round(4)
+    >>> sparse_softmax_crossentropy(np.array([1]), np.array([[0., 0.]])).round(4)
     array([0.6931])
     """
     spec = spec_of(logits)
@@ -117,12 +136,24 @@ def _sigmoid_vjp(g: Any, out: Any, target: Any, logits: Any) -> Any:
             unbroadcast(multiply(g, subtract(sigmoid(logits), target)), logits))  # fmt: skip
 
 
-@composite(infer=rules.broadcast("target", "logits"), to_float=True, reference=_np_sigmoid, vjp=_sigmoid_vjp)
+def _probabilities(span: float) -> Any:
+    def draw(d: Draw) -> Any:
+        dtype, shapes = d.dtype(FLOATS), broadcast_shapes(d)
+        return {"target": d.array(shapes[0], dtype, Real(0, 1)), "logits": d.array(shapes[1], dtype, Real(-span, span))}
+
+    return draw
+
+
+@composite(infer=rules.broadcast("target", "logits"), to_float=True, reference=_np_sigmoid, vjp=_sigmoid_vjp,
+           cases=Cases(_probabilities(40), smooth=_probabilities(3)))  # fmt: skip
 def sigmoid_crossentropy(target: Tensor, logits: Tensor) -> Any:
     """Elementwise cross-entropy between probabilities and logits, without overflow.
 
-    >>> import numpy as np
-    >>> sigmoid_crossentropy.op.reference(np.array([1.]), np.array([0.])).round(4)
+    Args:
+        target: probabilities in [0, 1].
+        logits: scores; the two broadcast together.
+
+    >>> sigmoid_crossentropy(np.array([1.]), np.array([0.])).round(4)
     array([0.6931])
     """
     return add(multiply(target, softplus(negative(logits))), multiply(subtract(1, target), softplus(logits)))

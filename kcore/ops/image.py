@@ -9,6 +9,7 @@ import numpy as np
 from kcore.errors import ArgumentError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import elementwise, shaping
+from kcore.ops.cases import FLOATS, Cases, Draw, Real
 from kcore.ops.spec import Tensor, composite
 
 INTERPOLATIONS = ("nearest", "bilinear")
@@ -46,11 +47,28 @@ def _resize_reference(x: Any, factors: tuple[int, ...], data_format: str, interp
     return x
 
 
-@composite(infer=_resize_spec, normalize=_resize_normalize, reference=_resize_reference)
+def _images(d: Draw) -> Any:
+    rank = d.integer(1, 3)
+    x = d.array((2, *(d.integer(1, 3) for _ in range(rank + 1))), d.dtype(FLOATS), Real())
+    return {
+        "x": x, "factors": tuple(d.integer(1, 3) for _ in range(rank)),
+        "data_format": d.choice(["channels_last", "channels_first"]), "interpolation": d.choice(INTERPOLATIONS),
+    }  # fmt: skip
+
+
+@composite(infer=_resize_spec, cases=Cases(_images), normalize=_resize_normalize, reference=_resize_reference)
 def resize(x: Tensor, factors: Any, data_format: str = "channels_last", interpolation: str = "nearest") -> Any:
     """Spatial axes made larger by whole factors.
 
-    `bilinear` reads position i of the result at i / factor of x, and repeats the last element beyond the end.
+    Args:
+        x: (batch, *spatial, channels), or (batch, channels, *spatial) for 'channels_first'.
+        factors: a whole number for each spatial axis.
+        data_format: 'channels_last' or 'channels_first'.
+        interpolation: 'nearest', or 'bilinear', which reads position i of the result at i / factor of x, and repeats
+            the last element beyond the end.
+
+    >>> resize(np.array([1., 2.]).reshape(1, 2, 1), (2,), interpolation="bilinear").ravel()
+    array([1. , 1.5, 2. , 2. ])
     """
     for axis, factor in reversed(list(zip(_axes(factors, data_format), factors, strict=True))):
         if interpolation == "bilinear":

@@ -8,6 +8,7 @@ import numpy as np
 
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
+from kcore.ops.cases import FLOATS, INTS, Cases, Distinct, Draw, Ints, Real, Ties, Unary
 from kcore.ops.shaping import shape_of
 from kcore.ops.spec import Dims, Tensor, primitive
 
@@ -24,11 +25,26 @@ def _gather(x: Any, indices: Any, axis: int = 0) -> Any:
     return np.take(x, np.asarray(indices).astype("int64"), axis=axis)
 
 
-@primitive(infer=_gather_spec, normalize=rules.normalize_axis, vjp=_gather_vjp, reference=_gather, promote=(), host=True)
-def gather(x: Tensor, indices: Tensor, axis: int = 0) -> Any:
-    """Slices of x along `axis` at integer `indices` (any shape, its axes take that axis's place).
+def _gathered(d: Draw, names: Any = (*FLOATS, *INTS)) -> Any:
+    x = d.array(d.shape(1), d.dtype(names), Real())
+    axis = d.integer(-x.ndim, x.ndim - 1)
+    indices = d.array(d.shape(0, 2), d.dtype(INTS), Ints(0, x.shape[axis] - 1))
+    return {"x": x, "indices": indices, "axis": axis}
 
-    Out-of-range indices are an error on the NumPy backend and undefined on others; negative ones count from the end.
+
+@primitive(infer=_gather_spec, normalize=rules.normalize_axis, vjp=_gather_vjp, reference=_gather, promote=(), host=True,
+           cases=Cases(_gathered, smooth=lambda d: _gathered(d, FLOATS)))  # fmt: skip
+def gather(x: Tensor, indices: Tensor, axis: int = 0) -> Any:
+    """Slices of x along `axis` at integer indices.
+
+    Args:
+        x: tensor of rank 1 or more.
+        indices: integers of any shape, whose axes take the place of `axis`. Negative ones count from the end; those out
+            of range are an error on the NumPy backend and undefined on others.
+        axis: where to gather.
+
+    >>> gather(np.array([10, 20, 30]), np.array([[2, 0]]))
+    array([[30, 10]])
     """
 
 
@@ -45,16 +61,44 @@ def _scatter_add_vjp(g: Any, out: Any, indices: Any, updates: Any, shape: Any, a
     return None, gather(g, indices, axis)
 
 
+def _scattered(d: Draw) -> Any:
+    shape = d.shape(1)
+    axis = d.integer(0, len(shape) - 1)
+    indices = d.array(d.shape(0, 2), d.dtype(INTS), Ints(0, shape[axis] - 1))
+    updates = d.array((*shape[:axis], *indices.shape, *shape[axis + 1 :]), d.dtype(FLOATS), Real())
+    return {"indices": indices, "updates": updates, "shape": shape, "axis": axis}
+
+
 @primitive(infer=lambda indices, updates, shape, axis: TensorSpec(rules.static_shape(shape), updates.dtype),
-           vjp=_scatter_add_vjp, reference=_scatter_add, promote=())  # fmt: skip
+           vjp=_scatter_add_vjp, reference=_scatter_add, promote=(), cases=Cases(_scattered))  # fmt: skip
 def scatter_add(indices: Tensor, updates: Tensor, shape: Dims, axis: int = 0) -> Any:
-    """Zeros of `shape` with `updates` added at `indices` along `axis`: the gradient of gather."""
+    """Zeros with updates added at indices along `axis`: the gradient of gather.
+
+    Args:
+        indices: integers of any shape; what is given for one index twice is summed.
+        updates: in the shape that gathering these indices gives.
+        shape: of the result.
+        axis: where to scatter, from the front.
+
+    >>> scatter_add(np.array([0, 2, 0]), np.array([1., 2., 3.]), (3,))
+    array([4., 0., 2.])
+    """
 
 
 @primitive(infer=lambda indices, num_classes, dtype: TensorSpec((*indices.shape, num_classes), dtype),
-           differentiable=False, promote=())  # fmt: skip
+           differentiable=False, promote=(),
+           cases=Unary(Ints(-1, 4), dtypes=INTS, smooth=False, name="indices", num_classes=4, dtype="float32"))  # fmt: skip
 def one_hot(indices: Tensor, num_classes: int, dtype: str = "float32") -> Any:
-    """1 at the index, 0 elsewhere, along a new last axis; indices out of range give all zeros."""
+    """1 at the index, 0 elsewhere, along a new last axis.
+
+    Args:
+        indices: integers of any shape; one out of range gives all zeros.
+        num_classes: size of the new axis.
+        dtype: of the result.
+
+    >>> one_hot(np.array([2, 0, 7]), 3)
+    array([[0., 0., 1.], [1., 0., 0.], [0., 0., 0.]], dtype=float32)
+    """
     indices = np.asarray(indices)
     return (indices[..., None] == np.arange(num_classes)).astype(dtype)
 
@@ -78,6 +122,27 @@ def _top_k_vjp(g: Any, out: Any, x: Any, k: int) -> Any:
     return reduction.sum(elementwise.multiply(hits, shaping.expand_dims(g[0], -1)), axis=-2)
 
 
-@primitive(infer=_top_k_spec, vjp=_top_k_vjp, reference=_top_k, multiple=True)
+def _ranked(values: Any) -> Any:
+    def draw(d: Draw) -> Any:
+        x = d.array(d.shape(1), d.dtype(FLOATS), values)
+        return {"x": x, "k": d.integer(1, x.shape[-1])}
+
+    return draw
+
+
+@primitive(infer=_top_k_spec, vjp=_top_k_vjp, reference=_top_k, multiple=True,
+           cases=Cases(_ranked(Ties()), smooth=_ranked(Distinct())))  # fmt: skip
 def top_k(x: Tensor, k: int) -> Any:
-    """The k largest along the last axis, in falling order, and their int32 indices; the lower index first at ties."""
+    """The k largest along the last axis.
+
+    Args:
+        x: tensor of rank 1 or more, whose last size must be known for gradients.
+        k: how many.
+
+    Returns:
+        The values, in falling order, and their int32 indices; the lower index first at ties.
+
+    >>> values, indices = top_k(np.array([1., 4., 2.]), 2)
+    >>> values, indices
+    (array([4., 2.]), array([1, 2], dtype=int32))
+    """

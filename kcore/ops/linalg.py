@@ -9,6 +9,7 @@ import numpy as np
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
+from kcore.ops.cases import FLOATS, Cases, Draw, Real
 from kcore.ops.elementwise import unbroadcast
 from kcore.ops.shaping import transpose
 from kcore.ops.spec import Tensor, primitive
@@ -28,8 +29,29 @@ def swap_last(x: Any) -> Any:
     return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-@primitive(infer=_matmul_spec, vjp=lambda g, out, x, y: (
+def _matrices(d: Draw) -> Any:
+    dtype, n, m, k = d.dtype(FLOATS), d.integer(1, 3), d.integer(1, 3), d.integer(1, 4)
+    left, right = d.choice([((), ()), ((2,), (2,)), ((2,), ()), ((), (3,)), ((2, 1), (1, 3))])
+    values = Real(-2, 2)
+    return {"x": d.array((*left, n, k), dtype, values), "y": d.array((*right, k, m), dtype, values)}
+
+
+@primitive(infer=_matmul_spec, cases=Cases(_matrices), vjp=lambda g, out, x, y: (
     unbroadcast(matmul(g, swap_last(y)), x), unbroadcast(matmul(swap_last(x), g), y)))  # fmt: skip
 def matmul(x: Tensor, y: Tensor) -> Any:
-    """Matrix product over the last two axes; leading axes broadcast."""
+    """Matrix product over the last two axes; leading axes broadcast.
+
+    Args:
+        x: (..., n, k).
+        y: (..., k, m).
+
+    Returns:
+        (..., n, m).
+
+    Raises:
+        ShapeError: a rank below 2, or inner sizes that differ.
+
+    >>> matmul(np.array([[1., 2.]]), np.array([[3.], [4.]]))
+    array([[11.]])
+    """
     return np.matmul(x, y)

@@ -8,6 +8,7 @@ import numpy as np
 
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
+from kcore.ops.cases import FLOATS, Cases, Draw, Real
 from kcore.ops.indexing import gather
 from kcore.ops.linalg import matmul
 from kcore.ops.shaping import reshape, shape_of, transpose
@@ -22,15 +23,28 @@ def _local_spec(
     expected = (int(np.prod(output_size)), None if channels is None else int(np.prod(kernel_size)) * channels)
     if kernel.rank != 3 or any(a is not None and b is not None and a != b for a, b in zip(expected, kernel.shape)):
         raise ShapeError(
-            f"A locally connected kernel for inputs of shape {x.shape}, windows {kernel_size} and output {output_size} has "
-            f"shape {(*expected, 'filters')}; got {kernel.shape}."
+            f"A locally connected kernel for inputs of shape {x.shape}, windows {kernel_size} and output {output_size} "
+            f"has shape {(*expected, 'filters')}; got {kernel.shape}."
         )
     filters = kernel.shape[-1]
     sizes = (filters, *output_size) if first else (*output_size, filters)
     return x.with_shape((x.shape[0], *sizes))
 
 
-@composite(infer=_local_spec)
+def _windows(d: Draw) -> Any:
+    rank, dtype = d.integer(1, 2), d.dtype(FLOATS)
+    sizes, strides = [d.integer(1, 2) for _ in range(rank)], [d.integer(1, 2) for _ in range(rank)]
+    outputs, channels = [d.integer(1, 3) for _ in range(rank)], d.integer(1, 2)
+    spatial = [(n - 1) * s + k for n, s, k in zip(outputs, strides, sizes, strict=True)]
+    data_format = d.choice(["channels_last", "channels_first"])
+    shape = (2, *spatial, channels) if data_format == "channels_last" else (2, channels, *spatial)
+    kernel = (int(np.prod(outputs)), int(np.prod(sizes)) * channels, 2)
+    return {"x": d.array(shape, dtype, Real(-2, 2)), "kernel": d.array(kernel, dtype, Real(-2, 2)),
+            "kernel_size": tuple(sizes), "strides": tuple(strides), "output_size": tuple(outputs),
+            "data_format": data_format}  # fmt: skip
+
+
+@composite(infer=_local_spec, static=("x", "kernel"), cases=Cases(_windows))
 def local_conv(x: Tensor, kernel: Tensor, kernel_size: Any, strides: Any, output_size: Any, data_format: str) -> Any:
     """Each window of x times the weights of its position.
 
@@ -45,6 +59,10 @@ def local_conv(x: Tensor, kernel: Tensor, kernel_size: Any, strides: Any, output
 
     Returns:
         (batch, *output_size, filters), or with the filters after the batch.
+
+    >>> x, kernel = np.array([[[1.], [2.], [3.]]]), np.array([[[1.], [0.]], [[0.], [10.]]])
+    >>> local_conv(x, kernel, (2,), (1,), (2,), "channels_last").ravel()
+    array([ 1., 30.])
     """
     first = data_format == "channels_first"
     rank = len(output_size)

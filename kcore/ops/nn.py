@@ -7,6 +7,7 @@ from typing import Any
 from kcore.errors import ArgumentError, ShapeError
 from kcore.ops import rules
 from kcore.ops.activation import clip, elu, hard_sigmoid, log_softmax, logsumexp, relu, selu, softmax, softsign
+from kcore.ops.cases import FLOATS, AxesOf, Cases, Draw, Real, Reduction, Unary
 from kcore.ops.creation import random_uniform
 from kcore.ops.crossentropy import sigmoid_crossentropy, softmax_crossentropy, sparse_softmax_crossentropy
 from kcore.ops.elementwise import add, greater_equal, maximum, multiply, rsqrt, sqrt, square, subtract
@@ -43,7 +44,16 @@ def _bias_shape(bias: Any, rank: int, data_format: str) -> tuple[Any, ...]:
     return (full[0], full[-1], *full[1:-1])
 
 
-@composite(infer=_bias_spec)
+def _biased(d: Draw) -> Any:
+    dtype, data_format, channels = d.dtype(FLOATS), d.choice(["channels_last", "channels_first"]), d.integer(1, 3)
+    spatial = d.shape(0, 3, 3)
+    last = data_format == "channels_last" or not spatial
+    shape = (2, *spatial, channels) if last else (2, channels, *spatial)
+    bias = d.choice([(channels,), (*spatial, channels)])
+    return {"x": d.array(shape, dtype, Real()), "bias": d.array(bias, dtype, Real()), "data_format": data_format}
+
+
+@composite(infer=_bias_spec, cases=Cases(_biased))
 def bias_add(x: Tensor, bias: Tensor, data_format: str = "channels_last") -> Any:
     """x plus a bias for each channel, or for each position and channel.
 
@@ -54,6 +64,9 @@ def bias_add(x: Tensor, bias: Tensor, data_format: str = "channels_last") -> Any
 
     Raises:
         ShapeError: a bias of another rank or size.
+
+    >>> bias_add(np.zeros((1, 2, 1)), np.array([1., 2.]), "channels_first").ravel()
+    array([1., 2.])
     """
     a, b = spec_of(x), spec_of(bias)
     if b.rank == 1 and (data_format == "channels_last" or a.rank < 3):
@@ -74,7 +87,13 @@ def _dropout_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None
         arguments["noise_shape"] = tuple(noise)
 
 
-@composite(infer=rules.same("x"), random=True, to_float=True, normalize=_dropout_normalize)
+def _dropped(d: Draw) -> Any:
+    x = d.array(d.shape(1), d.dtype(FLOATS), Real())
+    noise = d.choice([None, x.shape, (None, *(1,) * (x.ndim - 1))])
+    return {"x": x, "level": d.choice([0.5, 0.0, 0.9]), "noise_shape": noise, "seed": 7}
+
+
+@composite(infer=rules.same("x"), random=True, cases=Cases(_dropped, smooth=False), to_float=True, normalize=_dropout_normalize)
 def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None) -> Any:
     """x with a random fraction `level` of its elements set to zero, the others scaled by 1 / (1 - level).
 
@@ -83,7 +102,7 @@ def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None)
         level: fraction in [0, 1).
         noise_shape: shape of the random choice, broadcast to x's; None entries mean x's size. None: x's shape.
         seed: of the draws.
-    
+
     >>> K.eval(K.dropout(K.constant([1., 2.]), 0.))
     array([1., 2.], dtype=float32)
     """
@@ -99,48 +118,48 @@ def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None)
     return multiply(multiply(x, 1 / (1 - level)), keep)
 
 
-@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True)
+@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True, cases=Reduction())
 def var(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Variance (biased) over axes.
+    """Variance (biased) over `axis`.
 
     Args:
-        x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        x: tensor of any shape; integers and bools become floatx.
+        axis: an int, a list of ints, or None for all axes.
+        keepdims: whether the reduced axes stay, with size 1.
 
-    >>> x = K.constant([[1., 2.], [3., 4.]])
-    >>> K.eval(K.var(x, axis=0))
-    array([1., 1.], dtype=float32)
+    >>> var(np.array([[1., 3.], [2., 2.]]), axis=1)
+    array([1., 0.])
     """
     return mean(square(subtract(x, mean(x, axis=axis, keepdims=True))), axis=axis, keepdims=keepdims)
 
 
-@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True)
+@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True,
+           cases=Reduction(smooth=False))  # fmt: skip
 def std(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Standard deviation (biased) over axes.
+    """Standard deviation (biased) over `axis`; its gradient is not finite where it is 0.
 
     Args:
-        x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        x: tensor of any shape; integers and bools become floatx.
+        axis: an int, a list of ints, or None for all axes.
+        keepdims: whether the reduced axes stay, with size 1.
 
-    >>> x = K.constant([[1., 2.], [3., 4.]])
-    >>> K.eval(K.std(x, axis=0))
-    array([1., 1.], dtype=float32)
+    >>> std(np.array([[1., 3.], [2., 2.]]), axis=1)
+    array([1., 0.])
     """
     return sqrt(var(x, axis=axis, keepdims=keepdims))
 
 
-@composite(infer=rules.same("x"), normalize=rules.normalize_axes, to_float=True)
+@composite(infer=rules.same("x"), normalize=rules.normalize_axes, to_float=True,
+           cases=Unary(smooth=Real(0.1, 4), axis=AxesOf()))  # fmt: skip
 def l2_normalize(x: Tensor, axis: Any = None) -> Any:
-    """x divided by its Euclidean length along axes; lengths below 1e-6 count as 1e-6.
+    """x divided by its Euclidean length along `axis`; lengths below 1e-6 count as 1e-6.
 
     Args:
         x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
+        axis: an int, a list of ints, or None for all axes.
 
-    >>> K.eval(K.l2_normalize(K.constant([3., 4.])))
-    array([0.6, 0.8], dtype=float32)
+    >>> l2_normalize(np.array([3., 4.]))
+    array([0.6, 0.8])
     """
     return multiply(x, rsqrt(maximum(sum_(square(x), axis=axis, keepdims=True), 1e-12)))
 

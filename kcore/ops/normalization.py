@@ -9,6 +9,7 @@ import numpy as np
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
+from kcore.ops.cases import FLOATS, Cases, Draw, Real
 from kcore.ops.elementwise import add, divide, multiply, rsqrt, square, subtract
 from kcore.ops.reduction import mean as mean_of
 from kcore.ops.reduction import sum_
@@ -85,7 +86,23 @@ def _batch_norm_vjp(g: Any, out: Any, x: Any, gamma: Any, beta: Any, axis: int, 
     return dx, None if gamma is None else d_gamma, None if beta is None else d_beta
 
 
-@composite(infer=_batch_norm_spec, normalize=_axis_normalize, to_float=True, multiple=True, reference=_np_batch_norm,
+def _channels(d: Draw) -> Any:
+    x = d.array(d.shape(2, 4), d.dtype(FLOATS), Real())
+    axis = d.integer(-x.ndim, x.ndim - 1)
+    return x, axis, (x.shape[axis],)
+
+
+def _maybe(d: Draw, shape: Any, dtype: Any) -> Any:
+    return d.array(shape, str(dtype), Real(0.5, 2)) if d.boolean() else None
+
+
+def _batches(d: Draw) -> Any:
+    x, axis, size = _channels(d)
+    gamma, beta = _maybe(d, size, x.dtype), _maybe(d, size, x.dtype)
+    return {"x": x, "gamma": gamma, "beta": beta, "axis": axis, "epsilon": d.choice([1e-3, 0.1])}
+
+
+@composite(infer=_batch_norm_spec, cases=Cases(_batches), normalize=_axis_normalize, to_float=True, multiple=True, reference=_np_batch_norm,
            vjp=_batch_norm_vjp)  # fmt: skip
 def batch_norm(x: Tensor, gamma: MaybeTensor, beta: MaybeTensor, axis: int, epsilon: float) -> Any:
     """x normalised by the mean and variance of the batch, over all axes but one.
@@ -100,8 +117,7 @@ def batch_norm(x: Tensor, gamma: MaybeTensor, beta: MaybeTensor, axis: int, epsi
     Returns:
         `(x - mean) / sqrt(variance + epsilon) * gamma + beta`, mean, and (biased) variance, both of shape (channels,).
 
-    >>> import numpy as np
-    >>> y, mean, variance = batch_norm.op.reference(np.array([[1.], [3.]]), None, None, axis=1, epsilon=0.)
+    >>> y, mean, variance = batch_norm(np.array([[1.], [3.]]), None, None, axis=1, epsilon=0.)
     >>> y.ravel(), mean, variance
     (array([-1.,  1.]), array([2.]), array([1.]))
     """
@@ -141,7 +157,16 @@ def _inference_spec(x: TensorSpec, mean: TensorSpec, var: TensorSpec, beta: Any,
     return x
 
 
-@composite(infer=_inference_spec, normalize=_axis_normalize, to_float=True)
+def _moments(d: Draw) -> Any:
+    x, axis, size = _channels(d)
+    dtype = str(x.dtype)
+    full = tuple(n if i == axis % x.ndim else 1 for i, n in enumerate(x.shape))
+    shape = d.choice([size, full])
+    return {"x": x, "mean": d.array(shape, dtype, Real()), "var": d.array(shape, dtype, Real(0.1, 2)),
+            "beta": _maybe(d, shape, dtype), "gamma": _maybe(d, shape, dtype), "axis": axis, "epsilon": 1e-3}  # fmt: skip
+
+
+@composite(infer=_inference_spec, cases=Cases(_moments), normalize=_axis_normalize, to_float=True)
 def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: MaybeTensor, gamma: MaybeTensor, axis: int = -1,
                         epsilon: float = 1e-3) -> Any:  # fmt: skip
     """x normalised by given moments: `(x - mean) / sqrt(var + epsilon) * gamma + beta`.
@@ -152,9 +177,11 @@ def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: MaybeTensor,
         axis: the axis of the channels.
         epsilon: added to the variance.
 
-    >>> x = K.constant([[1., 2.]])
-    >>> K.eval(K.batch_normalization(x, [1., 1.], [4., 4.], None, None, epsilon=0.))
-    array([[0. , 0.5]], dtype=float32)
+    Raises:
+        ShapeError: a parameter that does not broadcast to x's shape.
+
+    >>> batch_normalization(np.array([[1.], [3.]]), np.array([2.]), np.array([1.]), None, None, epsilon=0.)
+    array([[-1.], [ 1.]])
     """
     spec = spec_of(x)
     mean, var, beta, gamma = (

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from kcore.errors import GraphError, ShapeError
+from kcore.ops.cases import FLOATS, Attribute, Cases, Choice, Draw, Real, with_attributes
 from kcore.ops.elementwise import abs_, add, divide, maximum, multiply, sqrt, square, subtract
 from kcore.ops.spec import Tensor, Tensors, composite
 
@@ -33,13 +36,35 @@ def _rule(op: str, lists: Sequence[str]) -> Callable[..., Any]:
     return rule
 
 
-def _update(*lists: str) -> Any:
+def _lists(lists: Sequence[str], scalars: dict[str, Any]) -> Cases:
+    """Params with gradients and non-negative state, and scalars that are tensors unless they say otherwise."""
+
+    def draw(d: Draw) -> Any:
+        dtype = d.dtype(FLOATS)
+        shapes = [d.shape(1, 2) for _ in range(d.integer(1, 2))]
+        arguments: dict[str, Any] = {}
+        for name in ("params", "grads", *lists):
+            state = name not in ("params", "grads")
+            values = Real(0.1, 1) if state else Real(-1, 1)
+            arguments[name] = [] if name == "vhats" and d.boolean() else [d.array(s, dtype, values) for s in shapes]
+        scalar = {k: v if isinstance(v, Attribute) else np.asarray(v, dtype) for k, v in scalars.items()}
+        return with_attributes(d, arguments, scalar)
+
+    return Cases(draw, smooth=False)
+
+
+def _update(*lists: str, **scalars: Any) -> Any:
+    """Declare an update of params and these lists; `scalars` are values of the other parameters for the cases."""
+
     def declare(function: Any) -> Any:
         aliases = dict(enumerate(("params", *lists)))
         return composite(infer=_rule(function.__name__, lists), multiple=True, promote=(), differentiable=False,
-                         aliases=aliases)(function)  # fmt: skip
+                         aliases=aliases, cases=_lists(lists, scalars))(function)  # fmt: skip
 
     return declare
+
+
+_EPSILON = Choice(1e-7, 1e-3)
 
 
 def _blend(rate: Any, old: Any, new: Any) -> Any:
@@ -47,12 +72,20 @@ def _blend(rate: Any, old: Any, new: Any) -> Any:
     return add(multiply(rate, old), multiply(subtract(1.0, rate), new))
 
 
-@_update("moments")
+@_update("moments", lr=0.1, momentum=0.9, nesterov=Choice(False, True))
 def sgd_update(params: Tensors, grads: Tensors, moments: Tensors, lr: Tensor, momentum: Tensor, nesterov: bool) -> Any:
     """Gradient descent with momentum: `m = momentum * m - lr * g`, `p += m` (with nesterov `momentum * m - lr * g`).
 
+    Args:
+        params, grads, moments: lists of the same length.
+        lr, momentum: scalars.
+        nesterov: whether to look ahead.
+
     Returns:
         (*params, *moments).
+
+    >>> sgd_update([np.array([1.])], [np.array([2.])], [np.array([0.])], 0.1, 0.9, False)
+    [array([0.8]), array([-0.2])]
     """
     new_params, new_moments = [], []
     for p, g, m in zip(params, grads, moments, strict=True):
@@ -63,7 +96,7 @@ def sgd_update(params: Tensors, grads: Tensors, moments: Tensors, lr: Tensor, mo
     return [*new_params, *new_moments]
 
 
-@_update("accumulators")
+@_update("accumulators", lr=0.01, rho=0.9, epsilon=_EPSILON)
 def rmsprop_update(params: Tensors, grads: Tensors, accumulators: Tensors, lr: Tensor, rho: Tensor,
                    epsilon: float) -> Any:  # fmt: skip
     """RMSprop: `a = rho * a + (1 - rho) * g**2`, `p -= lr * g / (sqrt(a) + epsilon)`.
@@ -78,7 +111,7 @@ def rmsprop_update(params: Tensors, grads: Tensors, accumulators: Tensors, lr: T
     return [*new_params, *new]
 
 
-@_update("accumulators")
+@_update("accumulators", lr=0.01, epsilon=_EPSILON)
 def adagrad_update(params: Tensors, grads: Tensors, accumulators: Tensors, lr: Tensor, epsilon: float) -> Any:
     """Adagrad: `a += g**2`, `p -= lr * g / (sqrt(a) + epsilon)`.
 
@@ -92,7 +125,7 @@ def adagrad_update(params: Tensors, grads: Tensors, accumulators: Tensors, lr: T
     return [*new_params, *new]
 
 
-@_update("accumulators", "deltas")
+@_update("accumulators", "deltas", lr=1.0, rho=0.95, epsilon=_EPSILON)
 def adadelta_update(params: Tensors, grads: Tensors, accumulators: Tensors, deltas: Tensors, lr: Tensor, rho: Tensor,
                     epsilon: float) -> Any:  # fmt: skip
     """Adadelta: steps scaled by the running sizes of gradients (`accumulators`) and of earlier steps (`deltas`).
@@ -110,7 +143,7 @@ def adadelta_update(params: Tensors, grads: Tensors, accumulators: Tensors, delt
     return [*new_params, *new_accumulators, *new_deltas]
 
 
-@_update("ms", "vs", "vhats")
+@_update("ms", "vs", "vhats", lr_t=0.01, beta_1=0.9, beta_2=0.999, epsilon=_EPSILON)
 def adam_update(params: Tensors, grads: Tensors, ms: Tensors, vs: Tensors, vhats: Tensors, lr_t: Tensor, beta_1: Tensor,
                 beta_2: Tensor, epsilon: float) -> Any:  # fmt: skip
     """Adam in Keras 2's form, `p -= lr_t * m / (sqrt(v) + epsilon)`, with the bias correction already in `lr_t`.
@@ -137,7 +170,7 @@ def adam_update(params: Tensors, grads: Tensors, ms: Tensors, vs: Tensors, vhats
     return [*new_params, *new_ms, *new_vs, *new_vhats]
 
 
-@_update("ms", "us")
+@_update("ms", "us", lr_t=0.01, beta_1=0.9, beta_2=0.999, epsilon=_EPSILON)
 def adamax_update(params: Tensors, grads: Tensors, ms: Tensors, us: Tensors, lr_t: Tensor, beta_1: Tensor,
                   beta_2: Tensor, epsilon: float) -> Any:  # fmt: skip
     """Adamax: `u = max(beta_2 * u, |g|)`, `p -= lr_t * m / (u + epsilon)` with `lr_t = lr / (1 - beta_1**t)`.
@@ -153,7 +186,8 @@ def adamax_update(params: Tensors, grads: Tensors, ms: Tensors, us: Tensors, lr_
     return [*new_params, *new_ms, *new_us]
 
 
-@_update("ms", "vs")
+@_update("ms", "vs", lr=0.01, beta_1=0.9, beta_2=0.999, momentum=0.7, next_momentum=0.75, schedule=0.7,
+         next_schedule=0.525, beta_2_power=0.998, epsilon=_EPSILON)  # fmt: skip
 def nadam_update(params: Tensors, grads: Tensors, ms: Tensors, vs: Tensors, lr: Tensor, beta_1: Tensor, beta_2: Tensor,
                  momentum: Tensor, next_momentum: Tensor, schedule: Tensor, next_schedule: Tensor, beta_2_power: Tensor,
                  epsilon: float) -> Any:  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
+from kcore.ops.cases import FLOATS, Cases, Distinct, Draw, Real, Ties
 from kcore.ops.elementwise import add, equal, floor_divide, greater, logical_and, logical_not, maximum, multiply, where
 from kcore.ops.shaping import scatter_slice, shape_of, strided_slice
 from kcore.ops.spec import Dims, Tensor, primitive
@@ -201,10 +202,47 @@ def _placed(x: Any, axes: Any, pool_size: Any, strides: Any) -> tuple[Any, Any]:
     return tuple(index), tuple(shape)
 
 
+# --- cases ------------------------------------------------------------------------------------------------------------
+
+
+def _geometry_case(d: Draw) -> tuple[dict[str, Any], Any, Any]:
+    """Settings of a pooling, and shapes of its images and result."""
+    rank = d.choice([1, 2, 2, 3])
+    window, strides = [d.integer(1, 3) for _ in range(rank)], [d.integer(1, 3) for _ in range(rank)]
+    padding, data_format = d.choice(["valid", "same"]), d.choice(["channels_last", "channels_first"])
+    sizes = [k + d.integer(0, 2) for k in window]
+    out = [window_output(n, k, s, 1, padding) for n, k, s in zip(sizes, window, strides, strict=True)]
+    first = data_format == "channels_first"
+    settings = {"pool_size": tuple(window), "strides": tuple(strides), "padding": padding, "data_format": data_format}
+    return settings, (2, 2, *sizes) if first else (2, *sizes, 2), (2, 2, *out) if first else (2, *out, 2)
+
+
+def _pool_case(values: Any) -> Any:
+    def draw(d: Draw) -> Any:
+        settings, images, _ = _geometry_case(d)
+        return {"x": d.array(images, d.dtype(FLOATS), values), **settings}
+
+    return draw
+
+
+def _max_grad_case(values: Any) -> Any:
+    def draw(d: Draw) -> Any:
+        dtype, (settings, images, pooled) = d.dtype(FLOATS), _geometry_case(d)
+        return {"g": d.array(pooled, dtype, Real()), "x": d.array(images, dtype, values), **settings}
+
+    return draw
+
+
+def _avg_grad_case(d: Draw) -> Any:
+    settings, images, pooled = _geometry_case(d)
+    return {"g": d.array(pooled, d.dtype(FLOATS), Real()), "shape": images, **settings}
+
+
 # --- declarations -----------------------------------------------------------------------------------------------------
 
 
 @primitive(infer=_pool_spec, reference=_max_pool, normalize=_normalize("max_pool"),
+           cases=Cases(_pool_case(Ties()), smooth=_pool_case(Distinct())),
            vjp=lambda g, out, x, *geometry: max_pool_grad(g, x, *geometry))  # fmt: skip
 def max_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """Largest element of each window; padding never wins, and the first maximum of a window gets the gradient.
@@ -219,13 +257,13 @@ def max_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format:
     Raises:
         ShapeError: a window larger than the image.
 
-    >>> import numpy as np
-    >>> max_pool.op.reference(np.array([3., 1., 2., 5.]).reshape(1, 4, 1), (2,), (2,), "valid", "channels_last").ravel()
+    >>> max_pool(np.array([3., 1., 2., 5.]).reshape(1, 4, 1), 2, 2, "valid", "channels_last").ravel()
     array([3., 5.])
     """
 
 
 @primitive(infer=_pool_spec, reference=_avg_pool, normalize=_normalize("avg_pool"), to_float=True,
+           cases=Cases(_pool_case(Real())),
            vjp=lambda g, out, x, *geometry: avg_pool_grad(g, shape_of(x), *geometry))  # fmt: skip
 def avg_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """Mean of each window; padding is not counted.
@@ -234,13 +272,13 @@ def avg_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format:
         x: (batch, *spatial, channels), or (batch, channels, *spatial) for 'channels_first'; 1 to 3 spatial axes.
         pool_size, strides, padding, data_format: as for max_pool.
 
-    >>> import numpy as np
-    >>> avg_pool.op.reference(np.array([3., 1., 2.]).reshape(1, 3, 1), (2,), (2,), "same", "channels_last").ravel()
+    >>> avg_pool(np.array([3., 1., 2.]).reshape(1, 3, 1), 2, 2, "same", "channels_last").ravel()
     array([2., 2.])
     """
 
 
 @primitive(infer=_max_grad_spec, reference=_max_pool_grad, normalize=_normalize("max_pool_grad"),
+           cases=Cases(_max_grad_case(Ties()), smooth=_max_grad_case(Distinct())),
            vjp=lambda h, out, g, x, *geometry: (_at_maxima(h, x, *geometry), None))  # fmt: skip
 def max_pool_grad(g: Tensor, x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """The gradient of `max_pool`: each window's gradient goes to its first maximum, in row-major order.
@@ -250,14 +288,14 @@ def max_pool_grad(g: Tensor, x: Tensor, pool_size: Any, strides: Any, padding: s
         x: the images that were pooled.
         pool_size, strides, padding, data_format: as for max_pool.
 
-    >>> import numpy as np
     >>> x, g = np.array([3., 3., 2., 5.]).reshape(1, 4, 1), np.array([1., 2.]).reshape(1, 2, 1)
-    >>> max_pool_grad.op.reference(g, x, (2,), (2,), "valid", "channels_last").ravel()
+    >>> max_pool_grad(g, x, 2, 2, "valid", "channels_last").ravel()
     array([1., 0., 0., 2.])
     """
 
 
 @primitive(infer=_avg_grad_spec, reference=_avg_pool_grad, normalize=_normalize("avg_pool_grad", "g", "shape"),
+           cases=Cases(_avg_grad_case),
            vjp=lambda h, out, g, shape, *geometry: avg_pool(h, *geometry))  # fmt: skip
 def avg_pool_grad(g: Tensor, shape: Dims, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """The gradient of `avg_pool`: each window's gradient spread evenly over its elements.
@@ -267,7 +305,6 @@ def avg_pool_grad(g: Tensor, shape: Dims, pool_size: Any, strides: Any, padding:
         shape: shape of the images that were pooled.
         pool_size, strides, padding, data_format: as for max_pool.
 
-    >>> import numpy as np
-    >>> avg_pool_grad.op.reference(np.array([[[1.], [2.]]]), (1, 3, 1), (2,), (2,), "same", "channels_last").ravel()
+    >>> avg_pool_grad(np.array([[[1.], [2.]]]), (1, 3, 1), 2, 2, "same", "channels_last").ravel()
     array([0.5, 0.5, 2. ])
     """

@@ -7,6 +7,7 @@ from typing import Any
 from kcore.errors import ArgumentError, ShapeError
 from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import rules
+from kcore.ops.cases import FLOATS, Cases, Draw, Real
 from kcore.ops.linalg import matmul
 from kcore.ops.shaping import expand_dims, join, reshape, shape_of, squeeze, transpose
 from kcore.ops.spec import Tensor, composite, spec_of
@@ -15,7 +16,7 @@ from kcore.ops.spec import Tensor, composite, spec_of
 def reshaped(x: Any, shape: Any) -> Any:
     """Reshape; a single unknown size becomes -1, so that no shape arithmetic is left for run time."""
     unknown = [i for i, n in enumerate(shape) if isinstance(n, Symbolic)]
-    if len(unknown) == 1 and not any(n == -1 for n in shape if not isinstance(n, Symbolic)):
+    if len(unknown) == 1 and not any(isinstance(n, int) and n == -1 for n in shape):
         shape = tuple(-1 if i == unknown[0] else n for i, n in enumerate(shape))
     return reshape(x, shape)
 
@@ -33,7 +34,13 @@ def _dot_spec(x: TensorSpec, y: TensorSpec) -> TensorSpec:
     return TensorSpec((*x.shape[:-1], *y.shape[:at], *y.shape[at + 1 :]), x.dtype)
 
 
-@composite(infer=_dot_spec)
+def _factors(d: Draw) -> Any:
+    dtype, inner = d.dtype(FLOATS), d.integer(1, 4)
+    right = d.choice([(inner, 3), (inner,), (2, inner, 3)])
+    return {"x": d.array((*d.shape(0, 2), inner), dtype, Real(-2, 2)), "y": d.array(right, dtype, Real(-2, 2))}
+
+
+@composite(infer=_dot_spec, cases=Cases(_factors))
 def dot(x: Tensor, y: Tensor) -> Any:
     """Product over the last axis of x and the second-last of y (the only one of a vector).
 
@@ -47,8 +54,8 @@ def dot(x: Tensor, y: Tensor) -> Any:
     Raises:
         ShapeError: the two axes differ in size.
 
-    >>> K.int_shape(K.dot(K.placeholder(shape=(None, 2, 3)), K.ones((3, 4))))
-    (None, 2, 4)
+    >>> dot(np.ones((2, 3, 4)), np.ones((4, 5))).shape
+    (2, 3, 5)
     """
     a, b = spec_of(x), spec_of(y)
     if a.rank == 2 and b.rank == 2:
@@ -95,7 +102,17 @@ def _batch_dot_spec(x: TensorSpec, y: TensorSpec, axes: tuple[int, int]) -> Tens
     return TensorSpec((batch, *rest) if rest else (batch, 1), x.dtype)
 
 
-@composite(infer=_batch_dot_spec, normalize=_batch_axes)
+def _batches(d: Draw) -> Any:
+    dtype, batch, inner = d.dtype(FLOATS), d.integer(1, 3), d.integer(1, 4)
+    x_rest, y_rest = d.shape(0, 2, 3), d.shape(0, 2, 3)
+    a, b = d.integer(1, len(x_rest) + 1), d.integer(1, len(y_rest) + 1)
+    x = (batch, *x_rest[: a - 1], inner, *x_rest[a - 1 :])
+    y = (batch, *y_rest[: b - 1], inner, *y_rest[b - 1 :])
+    axes = d.choice([(a, b), (a - len(x), b - len(y))] + ([a] if a == b else []))
+    return {"x": d.array(x, dtype, Real(-2, 2)), "y": d.array(y, dtype, Real(-2, 2)), "axes": axes}
+
+
+@composite(infer=_batch_dot_spec, normalize=_batch_axes, cases=Cases(_batches))
 def batch_dot(x: Tensor, y: Tensor, axes: Any = None) -> Any:
     """Product over one axis of each operand, separately for each element of the batch.
 
@@ -110,9 +127,10 @@ def batch_dot(x: Tensor, y: Tensor, axes: Any = None) -> Any:
 
     Raises:
         ShapeError: batch sizes or the multiplied axes differ.
+        ArgumentError: axes that are no pair, or name the batch.
 
-    >>> K.eval(K.batch_dot(K.constant([[1., 2.]]), K.constant([[3., 4.]]), axes=1))
-    array([[11.]], dtype=float32)
+    >>> batch_dot(np.ones((2, 3, 4)), np.ones((2, 4, 5))).shape
+    (2, 3, 5)
     """
     a, b = axes
     xs, ys = spec_of(x), spec_of(y)

@@ -7,6 +7,7 @@ from typing import Any
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
+from kcore.ops.cases import FLOATS, INTS, Cases, Draw, Ints, Ties
 from kcore.ops.elementwise import greater, greater_equal, isfinite, less, logical_and, where, zeros_of
 from kcore.ops.indexing import one_hot
 from kcore.ops.reduction import all_, max_, sum_
@@ -17,15 +18,22 @@ from kcore.ops.structural import cast
 def _in_top_k_spec(predictions: TensorSpec, targets: TensorSpec, k: int) -> TensorSpec:
     if predictions.rank != 2 or targets.rank != 1:
         raise ShapeError(
-            f"in_top_k expects predictions (samples, classes) and targets (samples,), got shapes {predictions.shape} and "
-            f"{targets.shape}."
+            "in_top_k expects predictions (samples, classes) and targets (samples,), got shapes "
+            f"{predictions.shape} and {targets.shape}."
         )
     if predictions.shape[1] is None:
         raise ShapeError(f"in_top_k needs a known number of classes, got predictions of shape {predictions.shape}.")
     return TensorSpec(rules.broadcast_shapes(predictions.shape[:1], targets.shape), "bool")
 
 
-@composite(infer=_in_top_k_spec, differentiable=False, promote=())
+def _rankings(d: Draw) -> Any:
+    samples, classes = d.integer(1, 3), d.integer(1, 4)
+    predictions = d.array((samples, classes), d.dtype(FLOATS), Ties())
+    return {"predictions": predictions, "targets": d.array((samples,), d.dtype(INTS), Ints(-1, classes)),
+            "k": d.integer(1, classes)}  # fmt: skip
+
+
+@composite(infer=_in_top_k_spec, differentiable=False, promote=(), static=("predictions",), cases=Cases(_rankings, smooth=False))
 def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Any:
     """Whether fewer than k predictions exceed that of the target; False where a prediction is not finite.
 
@@ -33,9 +41,12 @@ def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Any:
         predictions: (samples, classes).
         targets: integers (samples,); one that is no class gives False.
         k: how many.
+
+    >>> in_top_k(np.array([[0.1, 0.9, 0.5]]), np.array([2]), 1)
+    array([False])
     """
     spec = spec_of(predictions)
-    hit = cast(one_hot(targets, spec.shape[1], spec.dtype), "bool")
+    hit = cast(one_hot(targets, spec.shape[1] or 0, spec.dtype), "bool")
     own = sum_(where(hit, predictions, zeros_of(predictions)), axis=1, keepdims=True)
     better = sum_(cast(greater(predictions, own), "int32"), axis=1)
     known = greater_equal(max_(cast(hit, "int32"), axis=1), 1)

@@ -11,6 +11,7 @@ from typing import Any
 from kcore.errors import ShapeError, unknown_name
 from kcore.graph.ir import TensorSpec
 from kcore.ops.activation import elu, hard_sigmoid, relu, selu, softmax, softsign
+from kcore.ops.cases import FLOATS, Bools, Cases, Draw, Real
 from kcore.ops.control import loop
 from kcore.ops.elementwise import add, exp, multiply, sigmoid, softplus, subtract, tanh, where
 from kcore.ops.linalg import matmul
@@ -73,6 +74,28 @@ def _check(op: str, what: str, spec: TensorSpec, expected: Sequence[int | None])
         raise ShapeError(f"{op} expects its {what} of shape {tuple(expected)}, got {spec.shape}.")
 
 
+def _sequences(gates: int, states: int, **choices: Sequence[Any]) -> Cases:
+    """Inputs of a recurrent op with so many gates and states, and its other attributes' choices."""
+
+    def draw(d: Draw) -> Any:
+        dtype, values = d.dtype(FLOATS), Real(-1, 1)
+        batch, time, features, units = d.integer(1, 2), d.integer(1, 3), d.integer(1, 2), d.integer(1, 2)
+        attributes = {name: d.choice(options) for name, options in choices.items()}
+        bias_shape = d.choice([None, (gates * units,)])
+        if bias_shape is not None and attributes.get("reset_after"):
+            bias_shape = (2, gates * units)
+        arguments = {"x": d.array((batch, time, features), dtype, values)}
+        arguments.update({name: d.array((batch, units), dtype, values) for name in ("h", "c")[:states]})
+        arguments["kernel"] = d.array((features, gates * units), dtype, values)
+        arguments["recurrent_kernel"] = d.array((units, gates * units), dtype, values)
+        arguments["bias"] = None if bias_shape is None else d.array(bias_shape, dtype, values)
+        arguments["mask"] = d.array((batch, time), "bool", Bools()) if d.boolean() else None
+        flags = {"return_sequences": d.boolean(), "go_backwards": d.boolean()}
+        return {**arguments, **attributes, **flags}
+
+    return Cases(draw)
+
+
 # --- the loop ---------------------------------------------------------------------------------------------------------
 
 
@@ -125,10 +148,18 @@ def _projected(x: Any, kernel: Any, bias: Any) -> Any:
     return z if bias is None else add(z, bias)
 
 
-_EXCEPT_MASK = {"promote": ("x", "h", "kernel", "recurrent_kernel", "bias"), "to_float": True, "multiple": True}
+_EXCEPT_MASK: dict[str, Any] = {
+    "promote": ("x", "h", "kernel", "recurrent_kernel", "bias"), "to_float": True, "multiple": True,
+}  # fmt: skip
 
 
-@composite(infer=_rule("lstm", 4, 2), **{**_EXCEPT_MASK, "promote": ("x", "h", "c", "kernel", "recurrent_kernel", "bias")})
+_SMOOTH = ("tanh", "sigmoid", "linear")
+_GATES = ("sigmoid", "tanh")
+
+
+@composite(infer=_rule("lstm", 4, 2), static=("kernel", "recurrent_kernel"), to_float=True, multiple=True,
+           promote=("x", "h", "c", "kernel", "recurrent_kernel", "bias"),
+           cases=_sequences(4, 2, activation=_SMOOTH, recurrent_activation=_GATES))  # fmt: skip
 def lstm(x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: MaybeTensor,
          mask: MaybeTensor, activation: str, recurrent_activation: str, return_sequences: bool,
          go_backwards: bool) -> Any:  # fmt: skip
@@ -149,6 +180,15 @@ def lstm(x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, recurrent_kernel: Tens
     Returns:
         last output (batch, units); outputs (batch, time, units), or (batch, 1, units) without return_sequences; final h
         and c.
+
+    Raises:
+        ShapeError: sizes that do not fit.
+        UnknownNameError: an activation that recurrent ops do not know.
+
+    >>> zeros, ones = np.zeros((1, 1)), np.ones((1, 4))
+    >>> last, outputs, h, c = lstm(np.ones((1, 2, 1)), zeros, zeros, ones, ones, None, None, "linear", "linear", True, False)
+    >>> outputs.ravel()
+    array([ 1., 12.])
     """
     act, gate, units = activation_named(activation), activation_named(recurrent_activation), _units(recurrent_kernel)
 
@@ -161,7 +201,8 @@ def lstm(x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, recurrent_kernel: Tens
     return _unroll(step, _projected(x, kernel, bias), [h, c], mask, return_sequences, go_backwards)
 
 
-@composite(infer=_rule("gru", 3, 1), **_EXCEPT_MASK)
+@composite(infer=_rule("gru", 3, 1), static=("kernel", "recurrent_kernel"), **_EXCEPT_MASK,
+           cases=_sequences(3, 1, activation=_SMOOTH, recurrent_activation=_GATES, reset_after=(False, True)))  # fmt: skip
 def gru(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: MaybeTensor, mask: MaybeTensor,
         activation: str, recurrent_activation: str, reset_after: bool, return_sequences: bool,
         go_backwards: bool) -> Any:  # fmt: skip
@@ -181,6 +222,15 @@ def gru(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Ma
 
     Returns:
         last output (batch, units); outputs (batch, time, units), or (batch, 1, units) without return_sequences; final h.
+
+    Raises:
+        ShapeError: sizes that do not fit.
+        UnknownNameError: an activation that recurrent ops do not know.
+
+    >>> h, x, ones = np.zeros((1, 1)), np.ones((1, 2, 1)), np.ones((1, 3))
+    >>> last, outputs, h = gru(x, h, ones, ones, None, None, "linear", "hard_sigmoid", False, False, False)
+    >>> last.round(2)
+    array([[0.52]])
     """
     act, gate, units = activation_named(activation), activation_named(recurrent_activation), _units(recurrent_kernel)
     input_bias, recurrent_bias = bias, None
@@ -208,7 +258,7 @@ def gru(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Ma
     return _unroll(step, _projected(x, kernel, input_bias), [h], mask, return_sequences, go_backwards)
 
 
-@composite(infer=_rule("simple_rnn", 1, 1), **_EXCEPT_MASK)
+@composite(infer=_rule("simple_rnn", 1, 1), static=("kernel", "recurrent_kernel"), **_EXCEPT_MASK, cases=_sequences(1, 1, activation=_SMOOTH))
 def simple_rnn(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: MaybeTensor, mask: MaybeTensor,
                activation: str, return_sequences: bool, go_backwards: bool) -> Any:  # fmt: skip
     """A fully connected recurrence, `h = activation(x @ kernel + bias + h @ recurrent_kernel)`.
@@ -223,6 +273,10 @@ def simple_rnn(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, b
 
     Returns:
         last output (batch, units); outputs (batch, time, units), or (batch, 1, units) without return_sequences; final h.
+
+    >>> x, one = np.ones((1, 3, 1)), np.ones((1, 1))
+    >>> simple_rnn(x, np.zeros((1, 1)), one, one, None, None, "linear", True, False)[1].ravel()
+    array([1., 2., 3.])
     """
     act = activation_named(activation)
 

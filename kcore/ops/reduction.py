@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kcore.ops import rules
+from kcore.ops.cases import FLOATS, INTS, AxisOf, Bools, Distinct, Real, Reduction, Ties, Unary
 from kcore.ops.elementwise import cast, divide, equal, multiply, subtract
 from kcore.ops.spec import Tensor, primitive
 
@@ -35,18 +36,20 @@ def _sum_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return shaping.broadcast_to(_expand(g, x, axis, keepdims), shaping.shape_of(x))
 
 
-@_reduction(_sum_vjp)
+@_reduction(_sum_vjp, cases=Reduction())
 def sum_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Sum over axes; integers keep their dtype.
+    """Sum over `axis`.
 
     Args:
-        x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        x: tensor of any shape; integers keep their dtype.
+        axis: an int, a list of ints, or None for all axes.
+        keepdims: whether the reduced axes stay, with size 1.
 
-    >>> x = K.constant([[1., 2.], [3., 4.]])
-    >>> K.eval(K.sum(x, axis=0))
-    array([4., 6.], dtype=float32)
+    Raises:
+        ShapeError: an axis out of range.
+
+    >>> sum_(np.array([[1, 2], [3, 4]]), axis=0)
+    array([4, 6])
     """
     return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.asarray(x).dtype)
 
@@ -64,18 +67,16 @@ def _mean(x: Any, axis: Any, keepdims: bool) -> Any:
         return np.asarray(total / np.prod([np.shape(x)[a] for a in axis], dtype=int), np.asarray(x).dtype)
 
 
-@_reduction(_mean_vjp, to_float=True, reference=_mean)
+@_reduction(_mean_vjp, to_float=True, reference=_mean, cases=Reduction())
 def mean(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Mean over axes; of integers and bools in floatx; NaN over no elements.
+    """Mean over `axis`; NaN over no elements.
 
     Args:
-        x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        x: tensor of any shape; integers and bools become floatx.
+        axis, keepdims: as for `sum`.
 
-    >>> x = K.constant([[1., 2.], [3., 4.]])
-    >>> K.eval(K.mean(x, axis=0))
-    array([2., 3.], dtype=float32)
+    >>> mean(np.array([[1., 2.], [3., 4.]]), axis=1)
+    array([1.5, 3.5])
     """
 
 
@@ -104,18 +105,16 @@ def _exclusive(x: Any, reverse: bool) -> Any:
     return shaping.reverse(product, last) if reverse else product
 
 
-@_reduction(_prod_vjp)
+@_reduction(_prod_vjp, cases=Reduction(Real(-2, 2), smooth=Real(-2, 2, away=(0.0,))))
 def prod(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Product over axes; integers keep their dtype.
+    """Product over `axis`; its gradient is right where elements are 0 too.
 
     Args:
-        x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        x: tensor of any shape; integers keep their dtype.
+        axis, keepdims: as for `sum`.
 
-    >>> x = K.constant([[1., 2.], [3., 4.]])
-    >>> K.eval(K.prod(x, axis=0))
-    array([3., 8.], dtype=float32)
+    >>> prod(np.array([[1, 2], [3, 4]]), axis=1)
+    array([ 2, 12])
     """
     return np.prod(x, axis=axis, keepdims=keepdims, dtype=np.asarray(x).dtype)
 
@@ -127,66 +126,67 @@ def _extreme_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return multiply(hit, share)
 
 
-@_reduction(_extreme_vjp)
+@_reduction(_extreme_vjp, cases=Reduction(Ties(), smooth=Distinct()))
 def max_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Largest element over axes; NaN wins; ties share the gradient evenly.
+    """Largest element over `axis`; NaN wins; ties share the gradient evenly.
 
     Args:
         x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        axis, keepdims: as for `sum`.
 
-    >>> x = K.constant([[1., 2.], [3., 4.]])
-    >>> K.eval(K.max(x, axis=0))
-    array([3., 4.], dtype=float32)
+    >>> max_(np.array([[1, 2], [3, 4]]), axis=0)
+    array([3, 4])
     """
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-@_reduction(_extreme_vjp)
+@_reduction(_extreme_vjp, cases=Reduction(Ties(), smooth=Distinct()))
 def min_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Smallest element over axes; NaN wins; ties share the gradient evenly.
+    """Smallest element over `axis`; NaN wins; ties share the gradient evenly.
 
     Args:
         x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        axis, keepdims: as for `sum`.
 
-    >>> x = K.constant([[1., 2.], [3., 4.]])
-    >>> K.eval(K.min(x, axis=0, keepdims=True))
-    array([[1., 2.]], dtype=float32)
+    >>> min_(np.array([[1, 2], [3, 4]]), axis=0)
+    array([1, 2])
     """
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
-@_reduction(dtype="bool")
+_TRUTH = Reduction(Bools(), dtypes=("bool",), smooth=False)
+
+
+@_reduction(dtype="bool", cases=_TRUTH)
 def any_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether any element over axes is nonzero, as a bool tensor.
+    """Whether any element over `axis` is true (nonzero).
 
     Args:
         x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        axis, keepdims: as for `sum`.
 
-    >>> x = K.constant([[1., 2.], [3., 4.]])
-    >>> K.eval(K.any(K.equal(x, 4.), axis=0))
-    array([False,  True])
+    Returns:
+        bool tensor.
+
+    >>> any_(np.array([[True, False], [False, False]]), axis=1)
+    array([ True, False])
     """
     return np.any(x, axis=axis, keepdims=keepdims)
 
 
-@_reduction(dtype="bool")
+@_reduction(dtype="bool", cases=_TRUTH)
 def all_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Whether all elements over axes are nonzero, as a bool tensor.
+    """Whether all elements over `axis` are true (nonzero).
 
     Args:
         x: tensor of any shape.
-        axis: an axis, a list of axes, or None for all.
-        keepdims: keep reduced axes with size 1.
+        axis, keepdims: as for `sum`.
 
-    >>> x = K.constant([[1., 2.], [3., 4.]])
-    >>> K.eval(K.all(K.greater(x, 1.), axis=0))
-    array([False,  True])
+    Returns:
+        bool tensor.
+
+    >>> all_(np.array([[True, False], [False, False]]), axis=1)
+    array([False, False])
     """
     return np.all(x, axis=axis, keepdims=keepdims)
 
@@ -195,30 +195,39 @@ def _arg_spec(x: Any, axis: int) -> Any:
     return type(x)(tuple(n for i, n in enumerate(x.shape) if i != axis), "int64")
 
 
-@primitive(infer=_arg_spec, normalize=rules.normalize_axis, differentiable=False)
+_RANKED = Unary(Ties(), dtypes=(*FLOATS, *INTS), smooth=False, min_rank=1, axis=AxisOf())
+
+
+@primitive(infer=_arg_spec, normalize=rules.normalize_axis, differentiable=False, cases=_RANKED)
 def argmax(x: Tensor, axis: int = -1) -> Any:
-    """Index (int64) of the first largest element along an axis.
+    """Index of the first largest element along `axis`.
 
     Args:
-        x: tensor.
-        axis: the axis that goes.
+        x: tensor of rank 1 or more.
+        axis: the axis that the result lacks.
 
-    >>> K.eval(K.argmax(K.constant([[1., 5., 2.]])))
-    array([1])
+    Returns:
+        int64 tensor.
+
+    >>> argmax(np.array([[1, 3, 3], [2, 0, 0]]))
+    array([1, 0])
     """
     return np.argmax(x, axis=axis)
 
 
-@primitive(infer=_arg_spec, normalize=rules.normalize_axis, differentiable=False)
+@primitive(infer=_arg_spec, normalize=rules.normalize_axis, differentiable=False, cases=_RANKED)
 def argmin(x: Tensor, axis: int = -1) -> Any:
-    """Index (int64) of the first smallest element along an axis.
+    """Index of the first smallest element along `axis`.
 
     Args:
-        x: tensor.
-        axis: the axis that goes.
+        x: tensor of rank 1 or more.
+        axis: the axis that the result lacks.
 
-    >>> K.eval(K.argmin(K.constant([[4., 5., 2.]])))
-    array([2])
+    Returns:
+        int64 tensor.
+
+    >>> argmin(np.array([[1, 3, 3], [2, 0, 0]]))
+    array([0, 1])
     """
     return np.argmin(x, axis=axis)
 
@@ -229,16 +238,20 @@ def _cumsum_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     return shaping.reverse(cumsum(shaping.reverse(g, axis), axis=axis), axis)
 
 
-@primitive(infer=rules.same("x"), normalize=rules.normalize_axis, vjp=_cumsum_vjp)
+_RUNNING = (*FLOATS, *INTS)
+
+
+@primitive(infer=rules.same("x"), normalize=rules.normalize_axis, vjp=_cumsum_vjp,
+           cases=Unary(dtypes=_RUNNING, min_rank=1, axis=AxisOf()))  # fmt: skip
 def cumsum(x: Tensor, axis: int = 0) -> Any:
-    """Running sum along an axis.
+    """Running sum along `axis`.
 
     Args:
-        x: tensor.
-        axis: along which to add up.
+        x: tensor of rank 1 or more; integers keep their dtype.
+        axis: where to run.
 
-    >>> K.eval(K.cumsum(K.constant([1., 2., 3.])))
-    array([1., 3., 6.], dtype=float32)
+    >>> cumsum(np.array([1, 2, 3]))
+    array([1, 3, 6])
     """
     return np.cumsum(x, axis=axis, dtype=np.asarray(x).dtype)
 
@@ -251,16 +264,17 @@ def _cumprod_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     return divide(tail, x)
 
 
-@primitive(infer=rules.same("x"), normalize=rules.normalize_axis, vjp=_cumprod_vjp)
+@primitive(infer=rules.same("x"), normalize=rules.normalize_axis, vjp=_cumprod_vjp,
+           cases=Unary(Real(-2, 2, away=(0.0,)), dtypes=_RUNNING, min_rank=1, axis=AxisOf()))  # fmt: skip
 def cumprod(x: Tensor, axis: int = 0) -> Any:
-    """Running product along an axis; its gradient is not defined where x has zeros.
+    """Running product along `axis`; its gradient is not defined where x has zeros.
 
     Args:
-        x: tensor.
-        axis: along which to multiply up.
+        x: tensor of rank 1 or more; integers keep their dtype.
+        axis: where to run.
 
-    >>> K.eval(K.cumprod(K.constant([1., 2., 3.])))
-    array([1., 2., 6.], dtype=float32)
+    >>> cumprod(np.array([1, 2, 3]))
+    array([1, 2, 6])
     """
     return np.cumprod(x, axis=axis, dtype=np.asarray(x).dtype)
 

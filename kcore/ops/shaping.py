@@ -1,47 +1,22 @@
-"""Shape primitives: reshape, transpose, slicing, joining, padding, and helpers for shape arithmetic."""
+"""Shape primitives: reshape, transpose, new and removed axes, broadcasting, repetition, reversal, padding.
+
+Slicing and joining are declared in rooms of their own; their names are here too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from kcore.errors import ShapeError
-from kcore.graph import ir
 from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import rules
-from kcore.ops.spec import Dims, Tensor, Tensors, primitive
-from kcore.ops.structural import cast, shape
-
-_py_slice = slice
-
-
-# --- shape arithmetic -------------------------------------------------------------------------------------------------
-
-
-def shape_of(x: Any) -> Any:
-    """The shape as a tuple for `Dims` arguments: ints where known, symbolic integers elsewhere."""
-    from kcore.ops.spec import spec_of
-
-    static = spec_of(x).shape
-    if None not in static:
-        return tuple(static)
-    vector = shape(x)
-    return tuple(strided_slice(vector, (i,)) if n is None else n for i, n in enumerate(static))
-
-
-def join(*parts: Any) -> Any:
-    """Concatenated shapes."""
-    return tuple(n for part in parts for n in part)
-
-
-def count(x: Any, axis: Sequence[int]) -> Any:
-    """Number of elements along the axes: an int, or a symbolic integer."""
-    total: Any = 1
-    for n in (shape_of(x)[a] for a in axis):
-        total = total * n
-    return total
+from kcore.ops.cases import ANY, FLOATS, AxesOf, AxisOf, Cases, Draw, Real, Unary
+from kcore.ops.joining import concatenate, stack
+from kcore.ops.slicing import count, getitem, join, scatter_slice, shape_of, strided_slice
+from kcore.ops.spec import Dims, Tensor, primitive
+from kcore.ops.structural import cast
 
 
 def sum_to_shape(g: Any, target: Any) -> Any:
@@ -49,7 +24,12 @@ def sum_to_shape(g: Any, target: Any) -> Any:
     return reduce_to(g, target)
 
 
-# --- primitives -------------------------------------------------------------------------------------------------------
+def _both(draw: Any) -> Cases:
+    """Cases of a function of a Draw and dtype names: of all dtypes, and of floats for gradients."""
+    return Cases(lambda d: draw(d, ANY), smooth=lambda d: draw(d, FLOATS))
+
+
+# --- other shapes of the same elements --------------------------------------------------------------------------------
 
 
 def _reshape_spec(x: TensorSpec, shape: Any) -> TensorSpec:
@@ -72,24 +52,32 @@ def _reshape_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None
         target = (int(target),)
     if not isinstance(target, Symbolic):
         target = tuple(n if isinstance(n, Symbolic) else -1 if n is None else int(n) for n in target)
+        if sum(1 for n in target if isinstance(n, int) and n == -1) > 1:
+            raise ShapeError(f"Only one size of a new shape may be unknown (-1 or None), got {arguments['shape']}.")
     arguments["shape"] = target
 
 
+def _reshapes(d: Draw, names: Any) -> Any:
+    x = d.array(d.shape(), d.dtype(names), Real())
+    n, last = x.size, x.shape[-1] if x.shape else 1
+    options = [(-1,), (n,), (1, -1), (n // last, last), (-1, last), x.shape[::-1], (*x.shape, 1)]
+    return {"x": x, "shape": d.choice(options)}
+
+
 @primitive(infer=_reshape_spec, vjp=lambda g, out, x, shape: reshape(g, shape_of(x)), host=True,
-           normalize=_reshape_normalize)  # fmt: skip
+           normalize=_reshape_normalize, cases=_both(_reshapes))  # fmt: skip
 def reshape(x: Tensor, shape: Dims) -> Any:
     """The same elements in another shape.
 
     Args:
-        x: tensor.
-        shape: sizes, which may be symbolic integers, or an integer tensor; one size may be -1.
+        x: tensor of any shape and dtype.
+        shape: the new shape; one size may be -1, and entries may be symbolic integers.
 
     Raises:
-        ShapeError: the shapes have different numbers of elements.
+        ShapeError: the elements do not fit.
 
-    >>> K.eval(K.reshape(K.constant([1., 2., 3., 4.]), (2, -1)))
-    array([[1., 2.],
-           [3., 4.]], dtype=float32)
+    >>> reshape(np.arange(4), (2, -1))
+    array([[0, 1], [2, 3]])
     """
     return np.reshape(x, shape)
 
@@ -107,9 +95,27 @@ def _transpose_vjp(g: Any, out: Any, x: Any, perm: tuple[int, ...]) -> Any:
     return transpose(g, tuple(perm.index(i) for i in range(len(perm))))
 
 
-@primitive(infer=lambda x, perm: x.with_shape(x.shape[a] for a in perm), vjp=_transpose_vjp, normalize=_perm)
+def _transposes(d: Draw, names: Any) -> Any:
+    x = d.array(d.shape(), d.dtype(names), Real())
+    axes = tuple(range(x.ndim))
+    return {"x": x, "perm": d.choice([None, axes, axes[1:] + axes[:1], axes[::-1]])}
+
+
+@primitive(infer=lambda x, perm: x.with_shape(x.shape[a] for a in perm), vjp=_transpose_vjp, normalize=_perm,
+           cases=_both(_transposes))  # fmt: skip
 def transpose(x: Tensor, perm: Any = None) -> Any:
-    """Axes in another order; reversed without `perm`."""
+    """Axes in another order.
+
+    Args:
+        x: tensor of any shape and dtype.
+        perm: for each axis of the result the axis of x; None reverses them.
+
+    Raises:
+        ShapeError: not a permutation of x's axes.
+
+    >>> transpose(np.array([[1, 2], [3, 4]]))
+    array([[1, 3], [2, 4]])
+    """
     return np.transpose(x, perm)
 
 
@@ -118,16 +124,17 @@ def _expand_axis(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
 
 
 @primitive(infer=lambda x, axis: x.with_shape((*x.shape[:axis], 1, *x.shape[axis:])), normalize=_expand_axis,
-           vjp=lambda g, out, x, axis: squeeze(g, axis), host=True)  # fmt: skip
+           vjp=lambda g, out, x, axis: squeeze(g, axis), host=True,
+           cases=Unary(dtypes=ANY, axis=AxisOf(extra=1)))  # fmt: skip
 def expand_dims(x: Tensor, axis: int = -1) -> Any:
     """A new axis of size 1.
 
     Args:
-        x: tensor.
-        axis: where the new axis goes.
+        x: tensor of any shape and dtype.
+        axis: its place in the result.
 
-    >>> K.int_shape(K.expand_dims(K.placeholder(shape=(None, 2)), 1))
-    (None, 1, 2)
+    >>> expand_dims(np.array([1, 2]), 0)
+    array([[1, 2]])
     """
     return np.expand_dims(x, axis)
 
@@ -139,34 +146,58 @@ def _squeeze_spec(x: TensorSpec, axis: tuple[int, ...]) -> TensorSpec:
     return x.with_shape(n for i, n in enumerate(x.shape) if i not in axis)
 
 
-@primitive(infer=_squeeze_spec, normalize=rules.normalize_axes, host=True,
+def _squeezes(d: Draw, names: Any) -> Any:
+    shape = d.shape(0, 2)
+    at = d.integer(0, len(shape))
+    x = d.array((*shape[:at], 1, *shape[at:]), d.dtype(names), Real())
+    return {"x": x, "axis": d.choice([at, at - x.ndim, [at]])}
+
+
+@primitive(infer=_squeeze_spec, normalize=rules.normalize_axes, host=True, cases=_both(_squeezes),
            vjp=lambda g, out, x, axis: reshape(g, shape_of(x)))  # fmt: skip
 def squeeze(x: Tensor, axis: Any) -> Any:
-    """The tensor without axes of size 1.
+    """Without some axes of size 1.
 
     Args:
-        x: tensor.
-        axis: the axis, or a list of axes.
+        x: tensor of any shape and dtype.
+        axis: an int or a list of ints.
 
     Raises:
-        ShapeError: the size of one is known, and not 1.
+        ShapeError: the axis has another size.
 
-    >>> K.int_shape(K.squeeze(K.placeholder(shape=(None, 1, 2)), 1))
-    (None, 2)
+    >>> squeeze(np.array([[1, 2]]), 0)
+    array([1, 2])
     """
     return np.squeeze(x, axis=axis)
 
 
+# --- repetition -------------------------------------------------------------------------------------------------------
+
+
 def _broadcast_to_vjp(g: Any, out: Any, x: Any, shape: Any) -> Any:
-    from kcore.ops.elementwise import unbroadcast
+    from kcore.ops.broadcasting import unbroadcast
 
     return unbroadcast(g, x)
 
 
+def _broadcasts(d: Draw, names: Any) -> Any:
+    shape = d.shape()
+    small = tuple(1 if d.boolean() else n for n in shape)[d.integer(0, len(shape)) :]
+    return {"x": d.array(small, d.dtype(names), Real()), "shape": shape}
+
+
 @primitive(infer=lambda x, shape: TensorSpec(rules.static_shape(shape), x.dtype), vjp=_broadcast_to_vjp,
-           normalize=_reshape_normalize)  # fmt: skip
+           normalize=_reshape_normalize, cases=_both(_broadcasts))  # fmt: skip
 def broadcast_to(x: Tensor, shape: Dims) -> Any:
-    """Repeated along new axes and axes of size 1 until it has the shape."""
+    """Repeated along new axes in front and along axes of size 1.
+
+    Args:
+        x: tensor whose shape broadcasts to `shape`.
+        shape: of the result; entries may be symbolic integers.
+
+    >>> broadcast_to(np.array([1, 2]), (2, 2))
+    array([[1, 2], [1, 2]])
+    """
     return np.broadcast_to(x, shape)
 
 
@@ -178,72 +209,23 @@ def _reduce_to(x: Any, shape: Any) -> Any:
     return x.sum(axis=axes, keepdims=True, dtype=x.dtype) if axes else x
 
 
+def _reductions(d: Draw) -> Any:
+    a = _broadcasts(d, FLOATS)
+    return {"x": d.array(a["shape"], a["x"].dtype.name, Real()), "shape": a["x"].shape}
+
+
 @primitive(infer=lambda x, shape: TensorSpec(rules.static_shape(shape), x.dtype), reference=_reduce_to,
-           vjp=lambda g, out, x, shape: broadcast_to(g, shape_of(x)))  # fmt: skip
+           vjp=lambda g, out, x, shape: broadcast_to(g, shape_of(x)), cases=Cases(_reductions))  # fmt: skip
 def reduce_to(x: Tensor, shape: Dims) -> Any:
-    """Summed over the axes along which `shape` would broadcast to x's shape: the inverse of broadcast_to."""
+    """Summed over the axes along which `shape` would broadcast to x's shape: the gradient of broadcast_to.
 
+    Args:
+        x: tensor of any shape.
+        shape: of the result; entries may be symbolic integers.
 
-def _concatenate_spec(xs: Sequence[TensorSpec], axis: int) -> TensorSpec:
-    first = xs[0]
-    sizes: list[int | None] = list(first.shape)
-    for x in xs[1:]:
-        if x.rank != first.rank:
-            raise ShapeError(f"Cannot concatenate tensors of ranks {first.rank} and {x.rank}.")
-        for i, n in enumerate(x.shape):
-            if i == axis or n is None:
-                continue
-            if sizes[i] is not None and sizes[i] != n:
-                raise ShapeError(f"Cannot concatenate shapes {[s.shape for s in xs]} along axis {axis}: axis {i} differs.")
-            sizes[i] = n
-    along = [x.shape[axis] for x in xs]
-    sizes[axis] = None if None in along else sum(along)  # type: ignore[arg-type]
-    return TensorSpec(tuple(sizes), first.dtype)
-
-
-def _first_rank(extra: int) -> Any:
-    def normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
-        rank = specs["xs"][0].rank + extra
-        arguments["axis"] = rules.canonical_axis(int(arguments["axis"]), rank)
-
-    return normalize
-
-
-def _concatenate_vjp(g: Any, out: Any, xs: Any, axis: int) -> Any:
-    parts, start = [], 0
-    for x in xs:
-        size = shape_of(x)[axis]
-        index = (*[_py_slice(None)] * axis, _py_slice(start, start + size))
-        parts.append(strided_slice(g, index))
-        start = start + size
-    return (parts,)
-
-
-@primitive(infer=_concatenate_spec, normalize=_first_rank(0), vjp=_concatenate_vjp, host=True)
-def concatenate(xs: Tensors, axis: int = -1) -> Any:
-    """Tensors joined along an axis that they have."""
-    return np.concatenate(xs, axis=axis)
-
-
-def _stack_spec(xs: Sequence[TensorSpec], axis: int) -> TensorSpec:
-    first = xs[0]
-    sizes: list[int | None] = list(first.shape)
-    for x in xs[1:]:
-        if x.rank != first.rank or any(a not in (None, b) and b is not None for a, b in zip(sizes, x.shape, strict=True)):
-            raise ShapeError(f"Cannot stack tensors of shapes {[s.shape for s in xs]}: they differ.")
-        sizes = [b if a is None else a for a, b in zip(sizes, x.shape, strict=True)]
-    return TensorSpec((*sizes[:axis], len(xs), *sizes[axis:]), first.dtype)
-
-
-def _stack_vjp(g: Any, out: Any, xs: Any, axis: int) -> Any:
-    lead = [_py_slice(None)] * axis
-    return ([strided_slice(g, (*lead, i)) for i in range(len(xs))],)
-
-
-@primitive(infer=_stack_spec, normalize=_first_rank(1), vjp=_stack_vjp, host=True)
-def stack(xs: Tensors, axis: int = 0) -> Any:
-    """Tensors of one shape joined along a new axis."""
-    return np.stack(xs, axis=axis)
+    >>> reduce_to(np.array([[1, 2], [3, 4]]), (1, 2))
+    array([[4, 6]])
+    """
 
 
 def _tile_spec(x: TensorSpec, n: Any) -> TensorSpec:
@@ -267,13 +249,28 @@ def _tile_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     if isinstance(n, (int, np.integer)):
         n = (int(n),) * rank
     if not isinstance(n, Symbolic):
+        if len(n) > rank:
+            raise ShapeError(f"tile got {len(n)} repetitions for a tensor of shape {specs['x'].shape}.")
         n = (*(1,) * (rank - len(n)), *n)
     arguments["n"] = n
 
 
-@primitive(infer=_tile_spec, normalize=_tile_normalize, vjp=_tile_vjp)
+def _tiles(d: Draw, names: Any) -> Any:
+    x = d.array(d.shape(1), d.dtype(names), Real())
+    return {"x": x, "n": d.choice([2, tuple(d.integer(1, 3) for _ in x.shape), (2,)])}
+
+
+@primitive(infer=_tile_spec, normalize=_tile_normalize, vjp=_tile_vjp, cases=_both(_tiles))
 def tile(x: Tensor, n: Dims) -> Any:
-    """Repeated `n[i]` times along axis i."""
+    """The whole tensor repeated along its axes.
+
+    Args:
+        x: tensor of any shape and dtype.
+        n: how often along each axis, or along the last ones; one int for all.
+
+    >>> tile(np.array([1, 2]), 2)
+    array([1, 2, 1, 2])
+    """
     return np.tile(x, n)
 
 
@@ -284,29 +281,46 @@ def _repeat_vjp(g: Any, out: Any, x: Any, rep: int, axis: int) -> Any:
     return reduction.sum(reshape(g, (*sizes[: axis + 1], rep, *sizes[axis + 1 :])), axis=axis + 1)
 
 
+def _repeats(d: Draw, names: Any) -> Any:
+    x = d.array(d.shape(1), d.dtype(names), Real())
+    return {"x": x, "rep": d.integer(1, 3), "axis": d.integer(-x.ndim, x.ndim - 1)}
+
+
 @primitive(
     infer=lambda x, rep, axis: x.with_shape(
         (None if n is None else n * rep) if i == axis else n for i, n in enumerate(x.shape)
     ),
-    normalize=rules.normalize_axis, vjp=_repeat_vjp,
+    normalize=rules.normalize_axis, vjp=_repeat_vjp, cases=_both(_repeats),
 )  # fmt: skip
 def repeat_elements(x: Tensor, rep: int, axis: int) -> Any:
-    """Each element repeated along an axis, as `np.repeat` does.
+    """Each element repeated along an axis.
 
     Args:
-        x: tensor.
-        rep: how often, an integer.
-        axis: along which.
+        x: tensor of rank 1 or more.
+        rep: how often.
+        axis: along which axis.
 
-    >>> K.eval(K.repeat_elements(K.constant([1., 2.]), 2, 0))
-    array([1., 1., 2., 2.], dtype=float32)
+    >>> repeat_elements(np.array([1, 2]), 2, axis=0)
+    array([1, 1, 2, 2])
     """
     return np.repeat(x, rep, axis=axis)
 
 
-@primitive(infer=rules.same("x"), normalize=rules.normalize_axes, vjp=lambda g, out, x, axis: reverse(g, axis))
+# --- order and padding ------------------------------------------------------------------------------------------------
+
+
+@primitive(infer=rules.same("x"), normalize=rules.normalize_axes, vjp=lambda g, out, x, axis: reverse(g, axis),
+           cases=Unary(dtypes=ANY, min_rank=1, axis=AxesOf()))  # fmt: skip
 def reverse(x: Tensor, axis: Any) -> Any:
-    """Elements in reverse order along the axes."""
+    """Elements in reverse order.
+
+    Args:
+        x: tensor of any shape and dtype.
+        axis: an int, a list of ints, or None for all axes.
+
+    >>> reverse(np.array([1, 2, 3]), 0)
+    array([3, 2, 1])
+    """
     return np.flip(x, axis)
 
 
@@ -315,104 +329,46 @@ def _pad_spec(x: TensorSpec, padding: Any, value: float) -> TensorSpec:
 
 
 def _pad_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
-    arguments["padding"] = tuple((int(a), int(b)) for a, b in arguments["padding"])
+    padding = tuple((int(a), int(b)) for a, b in arguments["padding"])
+    if len(padding) != specs["x"].rank or any(n < 0 for pair in padding for n in pair):
+        raise ShapeError(f"pad expects (before, after) for each axis of a tensor of shape {specs['x'].shape}, none of them "
+                         f"negative; got {arguments['padding']}.")  # fmt: skip
+    arguments["padding"] = padding
 
 
 def _pad_vjp(g: Any, out: Any, x: Any, padding: Any, value: float) -> Any:
-    return strided_slice(g, tuple(_py_slice(a, a + n) for (a, _), n in zip(padding, shape_of(x), strict=True)))
+    return strided_slice(g, tuple(slice(a, a + n) for (a, _), n in zip(padding, shape_of(x), strict=True)))
 
 
-@primitive(infer=_pad_spec, normalize=_pad_normalize, vjp=_pad_vjp)
+def _pads(d: Draw, names: Any) -> Any:
+    x = d.array(d.shape(1), d.dtype([n for n in names if n != "bool"]), Real())
+    padding = [(d.integer(0, 2), d.integer(0, 2)) for _ in x.shape]
+    return {"x": x, "padding": padding, "value": d.choice([0.0, 1.0])}
+
+
+@primitive(infer=_pad_spec, normalize=_pad_normalize, vjp=_pad_vjp, cases=_both(_pads))
 def pad(x: Tensor, padding: Any, value: float = 0.0) -> Any:
-    """Padded with `value`: (before, after) for each axis."""
-    return np.pad(x, padding, constant_values=value)
+    """x with a margin.
 
+    Args:
+        x: tensor of any shape.
+        padding: (before, after) for each axis.
+        value: what the margin is filled with.
 
-# --- slicing ----------------------------------------------------------------------------------------------------------
+    Raises:
+        ShapeError: not one pair for each axis, or a negative number.
 
-
-def _index_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
-    """Ellipsis and missing axes become full slices; NumPy integers become ints."""
-    index, rank = arguments["index"], specs["x"].rank
-    items = list(index) if isinstance(index, tuple) else [index]
-    used = sum(1 for i in items if i is not None and i is not Ellipsis)
-    if used > rank:
-        raise ShapeError(f"Too many indices ({used}) for a tensor of shape {specs['x'].shape}.")
-    if any(i is Ellipsis for i in items):
-        at = next(k for k, i in enumerate(items) if i is Ellipsis)
-        items[at : at + 1] = [_py_slice(None)] * (rank - used)
-    else:
-        items += [_py_slice(None)] * (rank - used)
-    arguments["index"] = tuple(_plain_index(i) for i in items)
-
-
-def _plain_index(item: Any) -> Any:
-    if isinstance(item, _py_slice):
-        return _py_slice(*(_plain_index(v) for v in (item.start, item.stop, item.step)))
-    if item is None or isinstance(item, Symbolic):
-        return item
-    return int(item)
-
-
-def _slice_spec(x: TensorSpec, index: Any) -> TensorSpec:
-    sizes: list[int | None] = []
-    axes = iter(x.shape)
-    for item in index:
-        if item is None:
-            sizes.append(1)
-            continue
-        n = next(axes)
-        if isinstance(item, _py_slice):
-            sizes.append(_sliced_size(n, item))
-        elif isinstance(item, int) and n is not None and not -n <= item < n:
-            raise ShapeError(f"Index {item} is out of range for an axis of size {n} (shape {x.shape}).")
-    return TensorSpec(tuple(sizes), x.dtype)
-
-
-def _sliced_size(n: int | None, item: slice) -> int | None:
-    if item == _py_slice(None):
-        return n
-    if isinstance(item.start, Symbolic) or isinstance(item.stop, Symbolic) or isinstance(item.step, Symbolic):
-        return None
-    if n is None:
-        start, stop = item.start or 0, item.stop
-        if item.step in (None, 1) and stop is not None and start < 0 and stop < 0:
-            return None
-        return None
-    return len(range(*item.indices(n)))
-
-
-@primitive(infer=_slice_spec, normalize=_index_normalize, host=True,
-           vjp=lambda g, out, x, index: scatter_slice(g, index, shape_of(x)))  # fmt: skip
-def strided_slice(x: Tensor, index: Dims) -> Any:
-    """`x[index]` for a tuple of ints, slices and None, one entry per axis after normalisation."""
-    return np.asarray(x)[tuple(index)]
-
-
-def _scatter_slice(x: Any, index: Any, shape: Any) -> Any:
-    out = np.zeros(shape, np.asarray(x).dtype)
-    out[tuple(index)] = x
+    >>> pad(np.array([1, 2]), [(1, 2)])
+    array([0, 1, 2, 0, 0])
+    """
+    x = np.asarray(x)
+    out = np.full([n + a + b for n, (a, b) in zip(x.shape, padding, strict=True)], value, x.dtype)
+    out[tuple(slice(a, a + n) for n, (a, _) in zip(x.shape, padding, strict=True))] = x
     return out
 
 
-@primitive(infer=lambda x, index, shape: TensorSpec(rules.static_shape(shape), x.dtype), reference=_scatter_slice,
-           vjp=lambda g, out, x, index, shape: strided_slice(g, index))  # fmt: skip
-def scatter_slice(x: Tensor, index: Dims, shape: Dims) -> Any:
-    """Zeros of `shape` with x written at `index`: the gradient of strided_slice."""
-
-
-def getitem(x: Any, index: Any) -> Any:
-    """Indexing as Python writes it; one list, array or tensor of integers as the first index gathers."""
-    items = index if isinstance(index, tuple) else (index,)
-    if len(items) == 1 and (isinstance(items[0], (list, np.ndarray)) or getattr(items[0], "ndim", 0)):
-        from kcore.ops.indexing import gather
-
-        return gather(x, items[0])
-    return strided_slice(x, items)
-
-
 __all__ = [
-    "broadcast_to", "cast", "concatenate", "count", "expand_dims", "getitem", "ir", "join", "pad", "reduce_to",
+    "broadcast_to", "cast", "concatenate", "count", "expand_dims", "getitem", "join", "pad", "reduce_to",
     "repeat_elements", "reshape", "reverse", "scatter_slice", "shape_of", "squeeze", "stack", "strided_slice",
     "sum_to_shape", "tile", "transpose",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
+from kcore.ops.cases import ANY, FLOATS, Cases, Draw, Real, Unary
 from kcore.ops.spec import Tensor, Tensors, primitive
 
 
@@ -43,29 +44,45 @@ def select_phase(phase: Tensor, x: Tensor, alt: Tensor) -> Any:
     return x if phase else alt
 
 
-@primitive(infer=rules.same("x"), vjp=lambda g, out, x: g)
+_ANYTHING = Unary(dtypes=ANY)
+
+
+@primitive(infer=rules.same("x"), vjp=lambda g, out, x: g, cases=_ANYTHING)
 def identity(x: Tensor) -> Any:
     """A tensor with the same value.
 
     Args:
         x: tensor of any shape and dtype.
 
-    >>> import numpy as np
-    >>> identity.op.reference(np.array([1., 2.]))
+    >>> identity(np.array([1., 2.]))
     array([1., 2.])
     """
     return np.asarray(x)
 
 
-@primitive(infer=rules.same("x"), vjp=lambda g, out, x: g)
+@primitive(infer=rules.same("x"), vjp=lambda g, out, x: g, cases=_ANYTHING)
 def copy(x: Tensor) -> Any:
-    """A copy that shares no memory with its operand."""
+    """A copy that shares no memory with its operand.
+
+    Args:
+        x: tensor of any shape and dtype.
+
+    >>> copy(np.array([1., 2.]))
+    array([1., 2.])
+    """
     return np.array(x, copy=True)
 
 
-@primitive(infer=rules.same("x"), differentiable=False)
+@primitive(infer=rules.same("x"), differentiable=False, cases=_ANYTHING)
 def stop_gradient(x: Tensor) -> Any:
-    """The same value, through which no gradient flows."""
+    """The same value, through which no gradient flows.
+
+    Args:
+        x: tensor of any shape and dtype.
+
+    >>> stop_gradient(np.array([1., 2.]))
+    array([1., 2.])
+    """
     return np.asarray(x)
 
 
@@ -73,52 +90,85 @@ def _cast_vjp(g: Any, out: Any, x: Any, dtype: str) -> Any:
     return cast(g, x.dtype) if dtypes.is_float(x.dtype) and dtypes.is_float(dtype) else None
 
 
-@primitive(infer=lambda x, dtype: x.with_dtype(dtype), vjp=_cast_vjp, host=True,
+def _casts(d: Draw) -> Any:
+    # Away from what has no place in the target: negative and fractional numbers to unsigned ones are undefined.
+    x = d.array(d.shape(), d.dtype(ANY), Real(0.1, 5))
+    return {"x": x, "dtype": d.dtype(ANY)}
+
+
+def _float_casts(d: Draw) -> Any:
+    return {"x": d.array(d.shape(), d.dtype(FLOATS), Real()), "dtype": d.dtype(FLOATS)}
+
+
+@primitive(infer=lambda x, dtype: x.with_dtype(dtype), vjp=_cast_vjp, host=True, cases=Cases(_casts, smooth=_float_casts),
            normalize=lambda a, s: a.update(dtype=dtypes.name_of(a["dtype"])))  # fmt: skip
 def cast(x: Tensor, dtype: str) -> Any:
     """The tensor converted to another dtype; floats are truncated towards zero, nonzero becomes True.
 
     Args:
-        x: tensor.
-        dtype: name of the dtype.
+        x: tensor of any shape and dtype.
+        dtype: name of a dtype.
 
-    >>> K.eval(K.cast(K.constant([1.7, -1.7]), "int32"))
+    Raises:
+        DTypeError: an unknown dtype.
+
+    >>> cast(np.array([1.7, -1.7]), "int32")
     array([ 1, -1], dtype=int32)
     """
     return np.asarray(x).astype(dtypes.numpy_dtype(dtype))
 
 
-@primitive(infer=lambda x: TensorSpec((x.rank,), "int32"), differentiable=False)
+@primitive(infer=lambda x: TensorSpec((x.rank,), "int32"), differentiable=False, cases=Unary(dtypes=ANY, smooth=False))
 def shape(x: Tensor) -> Any:
-    """The shape as an int32 tensor, whose entries may serve as sizes. Kernels return a NumPy vector.
+    """The shape as an int32 vector; folds to a constant where it is known. Kernels return a NumPy vector.
 
     Args:
-        x: tensor.
+        x: tensor of any shape and dtype.
 
-    >>> x = K.placeholder(shape=(None, 2))
-    >>> K.function([x], [K.shape(x)])([np.zeros((3, 2))])
-    [array([3, 2], dtype=int32)]
+    >>> shape(np.zeros((2, 3)))
+    array([2, 3], dtype=int32)
     """
     return np.asarray(np.shape(x), "int32")
 
 
-@primitive(infer=rules.same("x"), differentiable=False)
+@primitive(infer=rules.same("x"), differentiable=False, cases=Unary(dtypes=ANY, smooth=False))
 def zeros_like(x: Tensor) -> Any:
-    """Zeros of the same shape and dtype."""
+    """Zeros of the same shape and dtype.
+
+    Args:
+        x: tensor of any shape and dtype.
+
+    >>> zeros_like(np.array([1., 2.]))
+    array([0., 0.])
+    """
     return np.zeros_like(x)
 
 
-@primitive(infer=rules.same("x"), vjp=lambda g, out, x, message: g)
+@primitive(infer=rules.same("x"), vjp=lambda g, out, x, message: g, cases=Unary(message="value:"))
 def print_tensor(x: Tensor, message: str = "") -> Any:
-    """The tensor itself; `message` and its value are printed whenever it is computed.
+    """The tensor itself; prints `message` and its value whenever it is computed.
 
     Args:
-        x: tensor.
-        message: printed before the value.
+        x: tensor of any shape and dtype.
+        message: what to print first.
 
-    >>> K.eval(K.print_tensor(K.constant([1., 2.]), "x is"))
+    >>> y = print_tensor(np.array([1., 2.]), "x is")
     x is [1. 2.]
-    array([1., 2.], dtype=float32)
     """
     print(message, x)  # noqa: T201 - that is the op
     return x
+
+
+def _native_vjp(g: Any, out: Any, fn: Any, operands: Any, specs: Any) -> Any:
+    from kcore.errors import UnsupportedOpError
+
+    raise UnsupportedOpError(
+        "The core has no gradient rule for a function of the backend's own; write it in K, or use a backend that "
+        "differentiates its functions itself."
+    )
+
+
+@primitive(infer=lambda fn, operands, specs: tuple(specs), vjp=_native_vjp, promote=(), multiple=True)
+def native_call(fn: Any, operands: Tensors, specs: Any) -> Any:
+    """What a function of the backend's own gives: `fn(*native tensors) -> tuple` (needs no kernel)."""
+    return fn(*operands)

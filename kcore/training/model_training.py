@@ -218,11 +218,12 @@ class TrainingMixin(Fitting):
         self._predict_step()
 
     def _predict_step(self) -> Any:
-        """The function from inputs to outputs."""
-        if self._predict_function is None or self._predict_function[0] is not self.outputs:
-            function = K.function(list(self._feed_inputs), list(self.outputs), list(self.state_updates), name="predict")
-            self._predict_function = (self.outputs, function)
-        return self._predict_function[1]
+        """The function from inputs to outputs. As in Keras 2 it is made once, until the next compile()."""
+        if self._predict_function is None:
+            self._predict_function = K.function(
+                list(self._feed_inputs), list(self.outputs), list(self.state_updates), name="predict"
+            )
+        return self._predict_function
 
     # --- data ---------------------------------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ REFERENCE = [p / "shared/reference/keras2_api.json" for p in (ROOT.parent, ROOT.
 
 # Functions without an example: they answer from or change settings, or always raise.
 WITHOUT_EXAMPLE = {
-    "backend_scope", "ctc_label_dense_to_sparse", "epsilon", "floatx", "get_session", "image_data_format", "set_backend",
-    "set_epsilon", "set_floatx", "set_image_data_format", "set_session",
+    "backend_scope", "ctc_label_dense_to_sparse", "epsilon", "floatx", "get_session", "image_data_format",
+    "set_backend", "set_epsilon", "set_floatx", "set_image_data_format", "set_session",
 }  # fmt: skip
 
 
@@ -49,8 +49,9 @@ def test_an_unknown_name_is_an_attribute_error_that_suggests_a_known_one():
 def test_importing_k_brings_neither_a_framework_nor_a_file_library():
     code = "import sys, kcore.backend as K; K.placeholder(shape=(None, 2)) * 2.; print(*sys.modules)"
     environment = {**os.environ, "KERAS_BACKEND": "no-such-backend"}
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout
-    loaded = {name.partition(".")[0] for name in out.split()}
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
     assert loaded & {"torch", "jax", "jaxlib", "tensorflow", "h5py", "scipy"} == set()
 
 

@@ -31,7 +31,9 @@ def native(value):
 
 
 def check(name, *arguments, rtol=1e-5, atol=1e-6):
-    got, expected = KERNELS[name](*map(native, arguments)), REGISTRY[name].reference(*arguments)
+    got = KERNELS[name](*map(native, arguments))
+    with np.errstate(all="ignore"):
+        expected = REGISTRY[name].reference(*arguments)
     if not isinstance(got, tuple):
         got, expected = (got,), (expected,)
     assert len(got) == len(expected)
@@ -58,7 +60,10 @@ def test_unary_equals_reference(name, x):
     check(name, x)
 
 
-BINARY = "add subtract multiply divide floor_divide mod maximum minimum power equal not_equal greater greater_equal less less_equal"
+BINARY = (
+    "add subtract multiply divide floor_divide mod maximum minimum power equal not_equal greater greater_equal less "
+    "less_equal"
+)
 
 
 @pytest.mark.parametrize("name", BINARY.split())
@@ -92,7 +97,7 @@ def test_reductions_equal_reference(name):
     if name != "mean":
         check(name, CUBE.astype("int32") % 4, (1,), False)
         check(name, (CUBE.astype("int32") % 4).astype("uint8") * 100, (1,), False)
-        check(name, CUBE > 3, (0,), False)  # noqa: PLR2004
+        check(name, CUBE > 3, (0,), False)
 
 
 def test_nan_wins_in_reductions():
@@ -123,18 +128,14 @@ SHAPING = [
     ("gather", MATRIX, np.array([[0, 2], [-1, 1]], "int32"), 0), ("gather", CUBE, np.array([3, 0, -4], "int32"), 2),
     ("gather", CUBE, np.array(1, "int32"), 1),
     ("scatter_add", np.array([1, 1, -1], "int32"), MATRIX, (5, 4), 0),
-    ("scatter_add", np.array([[0, 2], [2, -1]], "int32"), CUBE[:, :2, :2], (2, 6), 1),
-    ("scatter_add", np.array([1, 0, 1], "int32"), CUBE.transpose(0, 2, 1), (2, 4, 3), 2),
+    ("scatter_add", np.array([[0, 2], [2, -1]], "int32"), np.arange(8, dtype="float32").reshape(2, 2, 2), (2, 6), 1),
+    ("scatter_add", np.array([1, 0, 1], "int32"), CUBE.reshape(2, 4, 3), (2, 4, 3), 2),
     ("one_hot", np.array([[0, 3], [-1, 9]], "int32"), 4, "float32"), ("top_k", TIES, 3),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("case", SHAPING, ids=lambda c: c[0])
 def test_shaping_and_indexing_equal_reference(case):
-    if case[0] == "scatter_add" and case[1].ndim == 2:  # noqa: PLR2004
-        case = (*case[:2], np.arange(8, dtype="float32").reshape(2, 2, 2), *case[3:])
-    if case[0] == "scatter_add" and case[4] == 2:  # noqa: PLR2004
-        case = (*case[:2], np.arange(24, dtype="float32").reshape(2, 4, 3), *case[3:])
     check(*case)
 
 

@@ -19,12 +19,14 @@ from kcore.ops import REGISTRY
 @pytest.fixture(scope="session")
 def torch_backend() -> Any:
     try:
-        return active.load("torch")
+        backend = active.load("torch")
     except BackendNotFoundError:  # not installed, run from a source tree
         import kcore_torch.plugin
 
         plugin.register(kcore_torch.plugin)
-        return active.load("torch")
+        backend = active.load("torch")
+    backend.configure(threads=1)  # tiny tensors: threads would only wait for each other
+    return backend
 
 
 @pytest.fixture(autouse=True)

@@ -92,9 +92,19 @@ class NumpyBackend:
         """Nothing is pending."""
 
     def infer_native(self, fn: Callable[..., Any], specs: Sequence[TensorSpec]) -> Any:
-        """Specs by running `fn` on zeros, with 2 for unknown dimensions."""
-        arrays = [np.zeros([2 if n is None else n for n in s.shape], dtypes.numpy_dtype(s.dtype)) for s in specs]
-        return self.spec_of(fn(*arrays))
+        """Specs by running `fn` on zeros twice, with two sizes for unknown dimensions."""
+
+        def trial(unknown: int) -> Any:
+            shapes = [[unknown if n is None else n for n in s.shape] for s in specs]
+            return fn(*(np.zeros(n, dtypes.numpy_dtype(s.dtype)) for n, s in zip(shapes, specs, strict=True)))
+
+        def merged(a: Any, b: Any) -> Any:
+            if isinstance(a, (list, tuple)):
+                return type(a)(merged(x, y) for x, y in zip(a, b, strict=True))
+            spec, other = self.spec_of(a), self.spec_of(b)
+            return spec.with_shape(m if m == n else None for m, n in zip(spec.shape, other.shape, strict=True))
+
+        return merged(trial(5), trial(7))
 
     def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
         """NumPy has neither setting."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import wraps
 from typing import Any, Literal
 
 import jax
@@ -23,6 +24,7 @@ from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes as core_dtypes
 from kcore_jax import dtypes
 from kcore_jax.kernels import KERNELS
+from kcore_jax.kernels.control import strong
 from kcore_jax.kernels.creation import fold, key_words
 
 
@@ -63,7 +65,7 @@ class JaxBackend:
         return jnp.array(dtypes.narrowed(np.asarray(value), target))
 
     def feed(self, value: np.ndarray, dtype: str) -> np.ndarray:
-        """A copy on the host: executables take NumPy arrays faster than JAX makes its own of them, but read them late."""
+        """A copy on the host: an executable takes that faster than JAX makes a tensor of it, but reads it late."""
         array = dtypes.narrowed(value, dtypes.native(dtype))
         return array.copy() if array is value else array
 
@@ -100,7 +102,13 @@ class JaxBackend:
 
     def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
         """The function jitted, its state donated. It is compiled at the first call for each shape of the inputs."""
-        return jax.jit(fn, donate_argnums=(0,))
+
+        @wraps(fn)
+        def pure(state: Any, params: Any, inputs: Any, key: Any) -> Any:
+            outputs, new = fn(state, params, inputs, key)
+            return outputs, strong(new)
+
+        return jax.jit(pure, donate_argnums=(0,))
 
     def infer_native(self, fn: Callable[..., Any], specs: Sequence[TensorSpec]) -> Any:
         """Specs of the results. Dimensions that follow an unknown one are found by tracing with two sizes of it."""
@@ -157,7 +165,7 @@ class JaxBackend:
         """CPU threads and GPU-memory growth; both must be set before JAX starts its devices."""
         settings: dict[str, str] = {}
         if threads is not None:
-            settings["NPROC"] = str(int(threads))
+            settings["PJRT_NPROC"] = str(int(threads))
         if memory_growth is not None:
             settings["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false" if memory_growth else "true"
         if settings and _started():
@@ -175,7 +183,7 @@ def _device_name(device: Any) -> str:
 
 def _started() -> bool:
     """Whether JAX has made its devices: from then on it does not look at the environment."""
-    from jax._src import xla_bridge  # noqa: PLC0415, PLC2701 - there is no public way to ask
+    from jax._src import xla_bridge
 
     ask = getattr(xla_bridge, "backends_are_initialized", None)
     return bool(ask()) if ask is not None else True

@@ -17,7 +17,7 @@ from kcore.errors import DTypeError
 from kcore.ops import dtypes
 
 NARROW = {"int64": "int32", "uint64": "uint32", "float64": "float32"}
-_TYPES: dict[str, np.dtype[Any]] = {name: np.dtype(getattr(jnp, "bool_" if name == "bool" else name)) for name in dtypes.NAMES}
+_TYPES: dict[str, np.dtype[Any]] = {name: jnp.dtype(name) for name in dtypes.NAMES}
 _NAMES: dict[Any, str] = {dtype: name for name, dtype in _TYPES.items()}
 
 
@@ -41,7 +41,7 @@ def available() -> frozenset[str]:
 
 def narrowed(array: np.ndarray, target: np.dtype[Any]) -> np.ndarray:
     """The host array in the target dtype. Integers that do not survive the lack of 64 bits are an error."""
-    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and target.itemsize == 4 and array.size:  # noqa: PLR2004
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8 and target.itemsize == 4 and array.size:
         limits = np.iinfo(target) if target.kind in "iu" else None
         if limits is not None and (array.min() < limits.min or array.max() > limits.max):
             raise DTypeError(

@@ -34,6 +34,7 @@ class Backend:
     capabilities = Capabilities(dtypes=frozenset(DTYPES), compiles=True, devices=("cpu", "gpu"))
     kernels = KERNELS
     inplace = INPLACE
+    _session: Any = None
     step_key = staticmethod(step_key)
     fold_key = staticmethod(fold_key)
 
@@ -159,6 +160,23 @@ class Backend:
                 "TensorFlow's threads and memory growth must be set before its first computation. Call this at the "
                 f"top of the program. ({error})"
             ) from error
+
+    # --- TF1-style sessions -----------------------------------------------------------------------------------------
+
+    def set_session(self, session: Any) -> None:
+        """Take threads and memory growth from the configuration of a `tf.compat.v1.Session` (`K.set_session`)."""
+        config = getattr(session, "_config", None)
+        self._session = session
+        if config is not None:
+            threads = config.intra_op_parallelism_threads or config.inter_op_parallelism_threads
+            growth = config.gpu_options.allow_growth
+            self.configure(threads=threads or None, memory_growth=growth or None)
+
+    def get_session(self) -> Any:
+        """The session that was set, or one of the defaults (`K.get_session`). Graphs of kcore do not run in it."""
+        if self._session is None:
+            self._session = tf.compat.v1.Session()
+        return self._session
 
 
 def _common_spec(first: Any, second: Any) -> TensorSpec:

@@ -25,14 +25,14 @@ def scan(body: Body, carry: Sequence[Any], xs: Sequence[Any], length: int | None
         return tuple(v.astype(c.dtype) for v, c in zip(out[:n], state, strict=True)), tuple(out[n:])
 
     steps = jnp.arange(count, dtype=jnp.int32)
-    final, ys = lax.scan(step, _strong(carry), (*xs, steps), length=count, reverse=reverse)
+    final, ys = lax.scan(step, strong(carry), (*xs, steps), length=count, reverse=reverse)
     return (*final, *ys)
 
 
 @kernel
 def cond(condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
     """One of two branches, by a scalar."""
-    return lax.cond(jnp.reshape(condition, ()), lambda: _strong(then()), lambda: _strong(otherwise()))
+    return lax.cond(jnp.reshape(condition, ()), lambda: strong(then()), lambda: strong(otherwise()))
 
 
 @kernel
@@ -42,9 +42,9 @@ def while_loop(condition: Body, body: Body, carry: Sequence[Any]) -> Any:
     def test(state: Any) -> Any:
         return jnp.reshape(condition(*state)[0], ())
 
-    return lax.stop_gradient(lax.while_loop(test, lambda state: _strong(body(*state)), _strong(carry)))
+    return lax.stop_gradient(lax.while_loop(test, lambda state: strong(body(*state)), strong(carry)))
 
 
-def _strong(values: Sequence[Any]) -> tuple[Any, ...]:
-    # A weakly typed value (made from a Python number) would differ in type from the next iteration's.
+def strong(values: Sequence[Any]) -> tuple[Any, ...]:
+    """The values without weak types (those of Python numbers), which the next iteration or call would not accept."""
     return tuple(lax.convert_element_type(v, jax.dtypes.result_type(v)) for v in values)

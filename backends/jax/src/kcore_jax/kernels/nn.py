@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from kcore_jax.kernels.creation import typed
@@ -14,8 +15,8 @@ from kcore_jax.kernels.indexing import hits
 from kcore_jax.kernels.table import KERNELS, kernel
 
 KERNELS.update({
-    "softmax": lambda x, axis: jax.nn.softmax(x, axis),
-    "log_softmax": lambda x, axis: jax.nn.log_softmax(x, axis),
+    "softmax": jax.nn.softmax,
+    "log_softmax": jax.nn.log_softmax,
     "logsumexp": lambda x, axis, keepdims: jax.nn.logsumexp(x, axis=axis, keepdims=keepdims),
     "elu": lambda x, alpha: jax.nn.elu(x, jnp.asarray(alpha, x.dtype)),
     "selu": jax.nn.selu, "softsign": lambda x: x / (1 + abs_(x)),
@@ -42,7 +43,7 @@ def hard_sigmoid(x: Any) -> Any:
 
 @hard_sigmoid.defjvp
 def _hard_sigmoid_jvp(primals: Any, tangents: Any) -> Any:
-    return hard_sigmoid(*primals), gate(jnp.abs(primals[0]) <= 2.5, 0.2 * tangents[0])  # noqa: PLR2004
+    return hard_sigmoid(*primals), gate(jnp.abs(primals[0]) <= 2.5, 0.2 * tangents[0])
 
 
 @kernel
@@ -115,5 +116,5 @@ def dropout(key: Any, x: Any, level: float, noise_shape: Any) -> Any:
     if not level:
         return x
     shape = tuple(m if n is None else n for n, m in zip(noise_shape or x.shape, x.shape, strict=True))
-    keep = jax.random.bernoulli(typed(key), 1.0 - level, shape)
+    keep = jax.random.bits(typed(key), shape, jnp.uint32) < np.uint32((1.0 - level) * (2**32 - 1))
     return jnp.where(keep, x / (1.0 - level), jnp.zeros((), x.dtype))

@@ -1,4 +1,4 @@
-"""Reductions (axes are sorted tuples) and running sums. JAX's max and min share gradients evenly at ties, as declared."""
+"""Reductions over sorted tuples of axes, and running sums. At ties JAX shares gradients evenly, as declared."""
 
 from __future__ import annotations
 

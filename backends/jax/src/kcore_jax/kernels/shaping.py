@@ -19,16 +19,16 @@ KERNELS.update({
     "identity": lambda x: x, "copy": jnp.copy, "stop_gradient": lax.stop_gradient, "zeros_like": jnp.zeros_like,
     "cast": lambda x, dtype: x.astype(dtypes.native(dtype)),
     "shape": lambda x: np.asarray(x.shape, "int32"),
-    "reshape": lambda x, shape: jnp.reshape(x, shape),
-    "transpose": lambda x, perm: lax.transpose(x, perm),
+    "reshape": jnp.reshape,
+    "transpose": lax.transpose,
     "expand_dims": lambda x, axis: lax.expand_dims(x, (axis,)),
-    "squeeze": lambda x, axis: lax.squeeze(x, axis),
-    "broadcast_to": lambda x, shape: jnp.broadcast_to(x, shape),
-    "concatenate": lambda xs, axis: lax.concatenate(xs, axis),
+    "squeeze": lax.squeeze,
+    "broadcast_to": jnp.broadcast_to,
+    "concatenate": lax.concatenate,
     "stack": lambda xs, axis: lax.concatenate([lax.expand_dims(x, (axis,)) for x in xs], axis),
-    "tile": lambda x, n: jnp.tile(x, n),
+    "tile": jnp.tile,
     "repeat_elements": lambda x, rep, axis: jnp.repeat(x, rep, axis=axis),
-    "reverse": lambda x, axis: lax.rev(x, axis),
+    "reverse": lax.rev,
     "pad": lambda x, padding, value: lax.pad(x, jnp.asarray(value, x.dtype), [(a, b, 0) for a, b in padding]),
 })  # fmt: skip
 
@@ -63,8 +63,8 @@ def strided_slice(x: Any, index: tuple[Any, ...]) -> Any:
                 raise IndexError(f"Index {item} is out of range for an axis of size {n} (shape {x.shape}).")
             picked = range(item % n, item % n + 1)
             dropped.append(axis)
-        starts.append(picked.start if len(picked) else 0)
-        limits.append(picked[-1] + 1 if len(picked) else 0)
+        starts.append(picked.start if picked else 0)
+        limits.append(picked[-1] + 1 if picked else 0)
         steps.append(picked.step)
         axis += 1
     x = lax.slice(x, starts, limits, steps)

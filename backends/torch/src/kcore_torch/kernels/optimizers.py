@@ -59,12 +59,12 @@ def _rmsprop(params: List, grads: List, accumulators: List, lr: torch.Tensor, rh
 def _sgd(params: List, grads: List, moments: List, lr: torch.Tensor, momentum: Any, nesterov: bool) -> None:
     if not params:
         return
-    rate, momentum = scalar(lr), scalar(momentum)
+    steps = torch._foreach_mul(grads, lr)  # by the tensor: nothing is read back from a device
     torch._foreach_mul_(moments, momentum)
-    torch._foreach_add_(moments, grads, alpha=-rate)
+    torch._foreach_sub_(moments, steps)
     if nesterov:
-        torch._foreach_add_(params, moments, alpha=momentum)
-        torch._foreach_add_(params, grads, alpha=-rate)
+        torch._foreach_add_(params, torch._foreach_mul(moments, momentum))
+        torch._foreach_sub_(params, steps)
     else:
         torch._foreach_add_(params, moments)
 

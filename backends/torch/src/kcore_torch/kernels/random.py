@@ -25,9 +25,9 @@ def fold_key(key: int, data: Any) -> int:
     return mixed ^ (mixed >> 31)
 
 
-def generator(key: int) -> torch.Generator:
-    """A generator on the current device, seeded with the key."""
-    return torch.Generator(devices[-1]).manual_seed(key >> 1)
+def generator(key: int, device: torch.device | None = None) -> torch.Generator:
+    """A generator on the device (the current one), seeded with the key."""
+    return torch.Generator(device or devices[-1]).manual_seed(key >> 1)
 
 
 def _empty(shape: Any, dtype: str) -> torch.Tensor:
@@ -64,5 +64,5 @@ def random_binomial(key: int, shape: Any, p: float, dtype: str) -> Any:
 @kernel
 def dropout(key: int, x: torch.Tensor, level: float, noise_shape: Any) -> Any:
     shape = x.shape if noise_shape is None else [x.shape[i] if n is None else n for i, n in enumerate(noise_shape)]
-    keep = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(1 - level, generator=generator(key))
+    keep = torch.empty(shape, dtype=x.dtype, device=x.device).bernoulli_(1 - level, generator=generator(key, x.device))
     return x * keep.div_(1 - level)

@@ -1,0 +1,142 @@
+"""The fully connected recurrence: SimpleRNNCell, and SimpleRNN over time."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from kcore import activations, regularizers
+from kcore import backend as K
+from kcore.layers import parameters
+from kcore.layers.keras1 import RECURRENT, accepts_keras1
+from kcore.layers.recurrent.cell import Pass, RecurrentCell, dropped, known_name, of_cell
+from kcore.layers.recurrent.rnn import RNN
+from kcore.ops import recurrent
+
+
+class SimpleRNNCell(RecurrentCell):
+    """One step of a recurrence: `h = activation(inputs @ kernel + bias + h @ recurrent_kernel)`; h is also the output.
+
+    Args:
+        units: size of the output and of the state.
+        activation: name or function.
+        use_bias: whether a bias is added.
+        kernel_initializer, recurrent_initializer, bias_initializer: how the weights start.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: penalties of the weights.
+        kernel_constraint, recurrent_constraint, bias_constraint: projections of the weights after each update.
+        dropout: fraction of the inputs to drop in training.
+        recurrent_dropout: fraction of the state to drop in training.
+    """
+
+    def __init__(
+        self, units: int, activation: Any = "tanh", use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None, bias_regularizer: Any = None, kernel_constraint: Any = None,
+        recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
+        recurrent_dropout: float = 0.0, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(**kwargs)
+        self._set_options(
+            units, activation, use_bias, dropout, recurrent_dropout, kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer, bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer, recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer, kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint, bias_constraint=bias_constraint,
+        )  # fmt: skip
+
+    def build(self, input_shape: Any) -> None:
+        """Make kernel (features, units), recurrent_kernel (units, units) and bias (units,)."""
+        self._make_weights(input_shape, (self.units,))
+
+    def call(self, inputs: Any, states: Any, training: Any = None) -> Any:
+        """One step: the output, and the list of it as new state."""
+        masks, recurrent_masks = self._masks(inputs, training)
+        h = K.dot(dropped(inputs, masks), self.kernel)
+        if self.bias is not None:
+            h = K.bias_add(h, self.bias, data_format="channels_last")
+        output = self.activation(h + K.dot(dropped(states[0], recurrent_masks), self.recurrent_kernel))
+        self._mark_phase(output, training)
+        return output, [output]
+
+    def _sequence_op(
+        self, inputs: Any, states: list[Any], mask: Any, return_sequences: bool, go_backwards: bool
+    ) -> Pass | None:
+        activation = known_name(self.activation)
+        if activation is None or type(self).call is not SimpleRNNCell.call:
+            return None
+        last, outputs, h = recurrent.simple_rnn(
+            inputs, states[0], self.kernel, self.recurrent_kernel, self.bias, mask, activation, return_sequences,
+            go_backwards,
+        )  # fmt: skip
+        return last, outputs, [h]
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            **parameters.described(self, "kernel", "recurrent", "bias"),
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+        }
+
+
+@of_cell(
+    "units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer",
+    "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint", "recurrent_constraint",
+    "bias_constraint", "dropout", "recurrent_dropout",
+)  # fmt: skip
+class SimpleRNN(RNN):
+    """SimpleRNNCell over time.
+
+    Args:
+        units: size of the output and of the state.
+        activation: name or function.
+        use_bias: whether a bias is added.
+        kernel_initializer, recurrent_initializer, bias_initializer: how the weights start.
+        kernel_regularizer, recurrent_regularizer, bias_regularizer: penalties of the weights.
+        activity_regularizer: penalty of the output.
+        kernel_constraint, recurrent_constraint, bias_constraint: projections of the weights after each update.
+        dropout: fraction of the inputs to drop in training.
+        recurrent_dropout: fraction of the state to drop in training.
+        return_sequences, return_state, go_backwards, stateful, unroll: as for RNN.
+    """
+
+    @accepts_keras1(RECURRENT)
+    def __init__(
+        self, units: int, activation: Any = "tanh", use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
+        kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
+        dropout: float = 0.0, recurrent_dropout: float = 0.0, return_sequences: bool = False,
+        return_state: bool = False, go_backwards: bool = False, stateful: bool = False, unroll: bool = False,
+        **kwargs: Any,
+    ) -> None:  # fmt: skip
+        if "implementation" in kwargs:
+            kwargs.pop("implementation")
+            warnings.warn("SimpleRNN takes no argument `implementation` any more; it is ignored.", stacklevel=2)
+        cell = SimpleRNNCell(
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
+            bias_constraint, dropout, recurrent_dropout,
+        )  # fmt: skip
+        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, **kwargs)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+
+    def call(  # type: ignore[override]
+        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None
+    ) -> Any:
+        """The outputs (and final states) over the sequence."""
+        return super().call(inputs, mask=mask, training=training, initial_state=initial_state)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return self._config_with_cell()
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]
+        """A layer from the result of `get_config`."""
+        return cls(**{key: value for key, value in config.items() if key != "implementation"})
