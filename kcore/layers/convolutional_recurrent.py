@@ -10,6 +10,7 @@ from kcore import backend as K
 from kcore.errors import ArgumentError, NotBuiltError, ShapeError
 from kcore.layers import parameters
 from kcore.layers.base import InputSpec, Layer, check_positive
+from kcore.layers.keras1 import CONV_RECURRENT, accepts_keras1
 from kcore.layers.recurrent.cell import dropout_masks, dropped, of_cell, state_sizes
 from kcore.layers.recurrent.rnn import RNN
 from kcore.ops import creation
@@ -100,8 +101,8 @@ class ConvRNN2D(RNN):
         space = self._output_space(shape)
         if not shape[0] or None in space:
             raise ShapeError(
-                "If a RNN is stateful, it needs to know its batch size, and this one rows and columns too: specify them "
-                f"by `batch_input_shape`, or `batch_shape` of the Input layer. {self.name} got inputs of shape {shape}"
+                "If a RNN is stateful, it needs to know its batch size; a convolutional one, rows and columns too: "
+                f"specify them by `batch_input_shape`, or `batch_shape` of the Input layer. {self.name} got {shape}."
             )
         return [self._arranged(shape[0], *space, size) for size in state_sizes(self.cell)]
 
@@ -218,8 +219,8 @@ class ConvLSTM2DCell(Layer):
         """One step: the output h, and the new states [h, c]."""
         h, c = states[0], states[1]
         masks, recurrent_masks = self._masks(inputs, training)
-        x = self._gates(inputs, masks, self.input_conv, self.kernel, self.bias)
-        before = self._gates(h, recurrent_masks, lambda h, w, _: self.recurrent_conv(h, w), self.recurrent_kernel)
+        x = self._gates(inputs, masks, self.kernel, lambda x, w, b: self.input_conv(x, w, b, self.padding), self.bias)
+        before = self._gates(h, recurrent_masks, self.recurrent_kernel, lambda h, w, _: self.recurrent_conv(h, w))
         i, f, g, o = (a + b for a, b in zip(x, before, strict=True))
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
         h = self.recurrent_activation(o) * self.activation(c)
@@ -227,7 +228,7 @@ class ConvLSTM2DCell(Layer):
             h._uses_learning_phase = True
         return h, [h, c]
 
-    def _gates(self, x: Any, masks: Masks, conv: Any, kernel: Any, bias: Any = None) -> list[Any]:
+    def _gates(self, x: Any, masks: Masks, kernel: Any, conv: Any, bias: Any = None) -> list[Any]:
         """The convolutions for the four gates: one by one where each has a dropout mask of its own, else at once."""
         spans = [slice(i * self.filters, (i + 1) * self.filters) for i in range(4)]
         if masks is not None:
@@ -238,10 +239,10 @@ class ConvLSTM2DCell(Layer):
         z = conv(x, kernel, bias)
         return [z[:, span] if self.data_format == "channels_first" else z[:, :, :, span] for span in spans]
 
-    def input_conv(self, x: Any, w: Any, b: Any = None, padding: str | None = None) -> Any:
+    def input_conv(self, x: Any, w: Any, b: Any = None, padding: str = "valid") -> Any:
         """The convolution of the inputs."""
         y = K.conv2d(
-            x, w, strides=self.strides, padding=padding or self.padding, data_format=self.data_format,
+            x, w, strides=self.strides, padding=padding, data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )  # fmt: skip
         return y if b is None else K.bias_add(y, b, data_format=self.data_format)
@@ -292,6 +293,7 @@ class ConvLSTM2D(ConvRNN2D):
     the batch for `return_sequences`; channels come before the rows for `channels_first`.
     """
 
+    @accepts_keras1(CONV_RECURRENT, rank=2)
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: str = "valid",
         data_format: str | None = None, dilation_rate: Any = (1, 1), activation: Any = "tanh",

@@ -10,6 +10,7 @@ from kcore import backend as K
 from kcore.errors import ArgumentError, ShapeError
 from kcore.layers import parameters
 from kcore.layers.base import InputSpec, Layer, check_positive
+from kcore.layers.keras1 import CONV, accepts_keras1
 from kcore.utils.conv_utils import conv_output_length, normalize_padding, normalize_tuple
 
 
@@ -113,6 +114,7 @@ class LocallyConnected1D(_LocallyConnected):
 
     rank = 1
 
+    @accepts_keras1(CONV)
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
         activation: Any = None, use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
@@ -147,6 +149,7 @@ class LocallyConnected2D(_LocallyConnected):
 
     rank = 2
 
+    @accepts_keras1(CONV, rank=2)
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: str = "valid",
         data_format: str | None = None, activation: Any = None, use_bias: bool = True,

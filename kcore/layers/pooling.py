@@ -7,6 +7,7 @@ from typing import Any
 from kcore import backend as K
 from kcore.errors import ArgumentError
 from kcore.layers.base import InputSpec, Layer
+from kcore.layers.keras1 import POOL, accepts_keras1
 from kcore.ops import pool
 from kcore.utils.conv_utils import conv_output_length, normalize_padding, normalize_tuple
 
@@ -56,6 +57,7 @@ class _Pooling(Layer):
 class _Pooling1D(_Pooling):
     rank = 1
 
+    @accepts_keras1(POOL)
     def __init__(
         self, pool_size: Any = 2, strides: Any = None, padding: str = "valid",
         data_format: str | None = "channels_last", **kwargs: Any,
@@ -66,6 +68,7 @@ class _Pooling1D(_Pooling):
 class _Pooling2D(_Pooling):
     rank = 2
 
+    @accepts_keras1(POOL)
     def __init__(
         self, pool_size: Any = (2, 2), strides: Any = None, padding: str = "valid", data_format: str | None = None,
         **kwargs: Any,
@@ -76,6 +79,7 @@ class _Pooling2D(_Pooling):
 class _Pooling3D(_Pooling):
     rank = 3
 
+    @accepts_keras1(POOL)
     def __init__(
         self, pool_size: Any = (2, 2, 2), strides: Any = None, padding: str = "valid", data_format: str | None = None,
         **kwargs: Any,
@@ -141,6 +145,7 @@ class _GlobalPooling(Layer):
 
     rank: int
 
+    @accepts_keras1(POOL)
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_format = K.normalize_data_format(data_format)

@@ -158,7 +158,7 @@ def round_(x: Tensor) -> Any:
     >>> round_(np.array([0.5, 1.5, 1.6]))
     array([0., 2., 2.])
     """
-    return np.round(x)
+    return np.round(x).astype(np.asarray(x).dtype)
 
 
 @primitive(infer=rules.same("x", "bool"), differentiable=False, cases=_TESTED)

@@ -50,9 +50,10 @@ def _resize_reference(x: Any, factors: tuple[int, ...], data_format: str, interp
 def _images(d: Draw) -> Any:
     rank = d.integer(1, 3)
     x = d.array((2, *(d.integer(1, 3) for _ in range(rank + 1))), d.dtype(FLOATS), Real())
-    return {"x": x, "factors": tuple(d.integer(1, 3) for _ in range(rank)),
-            "data_format": d.choice(["channels_last", "channels_first"]),
-            "interpolation": d.choice(INTERPOLATIONS)}  # fmt: skip
+    return {
+        "x": x, "factors": tuple(d.integer(1, 3) for _ in range(rank)),
+        "data_format": d.choice(["channels_last", "channels_first"]), "interpolation": d.choice(INTERPOLATIONS),
+    }  # fmt: skip
 
 
 @composite(infer=_resize_spec, cases=Cases(_images), normalize=_resize_normalize, reference=_resize_reference)

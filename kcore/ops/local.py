@@ -59,6 +59,10 @@ def local_conv(x: Tensor, kernel: Tensor, kernel_size: Any, strides: Any, output
 
     Returns:
         (batch, *output_size, filters), or with the filters after the batch.
+
+    >>> x, kernel = np.array([[[1.], [2.], [3.]]]), np.array([[[1.], [0.]], [[0.], [10.]]])
+    >>> local_conv(x, kernel, (2,), (1,), (2,), "channels_last").ravel()
+    array([ 1., 30.])
     """
     first = data_format == "channels_first"
     rank = len(output_size)

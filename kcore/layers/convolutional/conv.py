@@ -9,6 +9,7 @@ from kcore import backend as K
 from kcore.errors import ArgumentError, ShapeError
 from kcore.layers import parameters
 from kcore.layers.base import InputSpec, Layer, check_positive
+from kcore.layers.keras1 import CONV, accepts_keras1
 from kcore.utils import conv_utils
 from kcore.utils.conv_utils import normalize_tuple
 
@@ -147,6 +148,7 @@ class Conv1D(_Conv):
 
     _may_be_causal = True
 
+    @accepts_keras1(CONV)
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
         data_format: str | None = "channels_last", dilation_rate: Any = 1, activation: Any = None,
@@ -187,6 +189,7 @@ class Conv2D(_Conv):
     the batch for `channels_first`.
     """
 
+    @accepts_keras1(CONV, rank=2)
     def __init__(
         self, filters: int | None, kernel_size: Any, strides: Any = (1, 1), padding: str = "valid",
         data_format: str | None = None, dilation_rate: Any = (1, 1), activation: Any = None, use_bias: bool = True,
@@ -209,6 +212,7 @@ class Conv3D(_Conv):
     `channels_first`.
     """
 
+    @accepts_keras1(CONV, rank=3)
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = (1, 1, 1), padding: str = "valid",
         data_format: str | None = None, dilation_rate: Any = (1, 1, 1), activation: Any = None, use_bias: bool = True,

@@ -10,6 +10,7 @@ import numpy as np
 from kcore import backend as K
 from kcore.errors import ArgumentError
 from kcore.layers.base import InputSpec, Layer
+from kcore.layers.keras1 import RESIZE, accepts_keras1
 from kcore.utils.conv_utils import normalize_tuple
 from kcore.utils.generic_utils import transpose_shape
 
@@ -80,6 +81,7 @@ class UpSampling1D(_UpSampling):
     Input of shape (batch, steps, features), output (batch, steps * size, features).
     """
 
+    @accepts_keras1(RESIZE)
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
         super().__init__(normalize_tuple(size, 1, "size"), "channels_last", **kwargs)
 
@@ -105,6 +107,7 @@ class UpSampling2D(_UpSampling):
     Input of shape (batch, rows, cols, channels), output (batch, rows * size[0], cols * size[1], channels).
     """
 
+    @accepts_keras1(RESIZE)
     def __init__(
         self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
     ) -> None:
@@ -130,6 +133,7 @@ class UpSampling3D(_UpSampling):
         data_format: `channels_last` or `channels_first`; that of the configuration when None.
     """
 
+    @accepts_keras1(RESIZE)
     def __init__(self, size: Any = (2, 2, 2), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(normalize_tuple(size, 3, "size"), data_format, **kwargs)
 
@@ -185,6 +189,7 @@ class ZeroPadding2D(_ZeroPadding):
         data_format: `channels_last` or `channels_first`; that of the configuration when None.
     """
 
+    @accepts_keras1(RESIZE)
     def __init__(self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(_pairs(padding, 2, "padding"), data_format, **kwargs)
 
@@ -201,6 +206,7 @@ class ZeroPadding3D(_ZeroPadding):
         data_format: `channels_last` or `channels_first`; that of the configuration when None.
     """
 
+    @accepts_keras1(RESIZE)
     def __init__(self, padding: Any = (1, 1, 1), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(_pairs(padding, 3, "padding"), data_format, **kwargs)
 
@@ -257,6 +263,7 @@ class Cropping2D(_Cropping):
         data_format: `channels_last` or `channels_first`; that of the configuration when None.
     """
 
+    @accepts_keras1(RESIZE)
     def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(_pairs(cropping, 2, "cropping"), data_format, **kwargs)
 
@@ -269,6 +276,7 @@ class Cropping3D(_Cropping):
         data_format: `channels_last` or `channels_first`; that of the configuration when None.
     """
 
+    @accepts_keras1(RESIZE)
     def __init__(
         self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any
     ) -> None:

@@ -8,6 +8,7 @@ from kcore import backend as K
 from kcore.layers import parameters
 from kcore.layers.base import check_positive
 from kcore.layers.convolutional.conv import Conv2D, _Conv
+from kcore.layers.keras1 import SEPARABLE, accepts_keras1
 
 
 class _SeparableConv(_Conv):
@@ -113,6 +114,7 @@ class SeparableConv2D(_SeparableConv):
     filters).
     """
 
+    @accepts_keras1(SEPARABLE, rank=2)
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: str = "valid",
         data_format: str | None = None, dilation_rate: Any = (1, 1), depth_multiplier: int = 1,

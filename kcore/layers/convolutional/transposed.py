@@ -8,6 +8,7 @@ from kcore import backend as K
 from kcore.errors import ArgumentError
 from kcore.layers import parameters
 from kcore.layers.convolutional.conv import Conv2D, Conv3D, _Conv
+from kcore.layers.keras1 import CONV, accepts_keras1
 from kcore.ops.shaping import shape_of
 from kcore.utils import conv_utils
 from kcore.utils.conv_utils import normalize_tuple
@@ -59,6 +60,7 @@ class Conv2DTranspose(_Transposed, Conv2D):
     `new_rows = (rows - 1) * stride + kernel - 2 * pad + output_padding`.
     """
 
+    @accepts_keras1(CONV, rank=2)
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: str = "valid",
         output_padding: Any = None, data_format: str | None = None, dilation_rate: Any = (1, 1),
@@ -90,6 +92,7 @@ class Conv3DTranspose(_Transposed, Conv3D):
     of shape (batch, depth, rows, cols, channels), output (batch, new_depth, new_rows, new_cols, filters).
     """
 
+    @accepts_keras1(CONV, rank=3)
     def __init__(
         self, filters: int, kernel_size: Any, strides: Any = (1, 1, 1), padding: str = "valid",
         output_padding: Any = None, data_format: str | None = None, activation: Any = None, use_bias: bool = True,

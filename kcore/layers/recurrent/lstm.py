@@ -9,6 +9,7 @@ from typing import Any
 from kcore import activations, initializers, regularizers
 from kcore import backend as K
 from kcore.layers import parameters
+from kcore.layers.keras1 import RECURRENT, accepts_keras1
 from kcore.layers.recurrent.cell import Pass, RecurrentCell, dropped, known_name, of_cell
 from kcore.layers.recurrent.rnn import RNN
 from kcore.ops import recurrent
@@ -145,6 +146,7 @@ class LSTM(RNN):
     With `return_state` the outputs are the output, h and c.
     """
 
+    @accepts_keras1(RECURRENT)
     def __init__(
         self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",

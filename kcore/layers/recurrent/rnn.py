@@ -169,6 +169,10 @@ class RNN(Layer):
             if self.built:
                 self._check_state_spec()
         if constants is not None:
+            if not has_arg(self.cell.call, "constants"):
+                raise ArgumentError(
+                    f"The cell of {self.name} does not support constants: its `call` takes no argument `constants`."
+                )
             more["constants"] = constants
             self.constants_spec = specs_of(constants)
             self._num_constants = len(constants)
@@ -197,6 +201,9 @@ class RNN(Layer):
             raise ShapeError(_TIME_NEEDED)
         mask = mask[0] if isinstance(mask, list) else mask
         output, states = self._iterate(inputs, initial_state, constants, mask, training)
+        if training is None and self._drops:
+            for x in (output, *states):
+                x._uses_learning_phase = True
         if self.stateful:
             self.add_update(list(zip(self.states, states, strict=True)), given)
         return [output, *states] if self.return_state else output
@@ -242,14 +249,10 @@ class RNN(Layer):
     def _loop(
         self, inputs: Any, states: list[Any], constants: list[Any] | None, mask: Any, training: Any
     ) -> Pass:
-        result = K.rnn(
+        return K.rnn(  # type: ignore[no-any-return]
             self._step(constants, training), inputs, states, go_backwards=self.go_backwards, mask=mask,
             constants=constants, unroll=self.unroll, input_length=K.int_shape(inputs)[1],
         )  # fmt: skip
-        if training is None and self._drops:
-            for x in (result[0], result[1], *result[2]):
-                x._uses_learning_phase = True
-        return result
 
     @property
     def _drops(self) -> bool:
@@ -262,10 +265,6 @@ class RNN(Layer):
         kwargs = {"training": training} if has_arg(self.cell.call, "training") else {}
         if not constants:
             return lambda x, states: self.cell.call(x, list(states), **kwargs)
-        if not has_arg(self.cell.call, "constants"):
-            raise ArgumentError(
-                f"The cell of {self.name} does not support constants: its `call` takes no argument `constants`."
-            )
         count = len(constants)
         return lambda x, states: self.cell.call(
             x, list(states[:-count]), constants=list(states[-count:]), **kwargs

@@ -9,6 +9,7 @@ from typing import Any
 from kcore import activations, regularizers
 from kcore import backend as K
 from kcore.layers import parameters
+from kcore.layers.keras1 import RECURRENT, accepts_keras1
 from kcore.layers.recurrent.cell import Pass, RecurrentCell, dropped, known_name, of_cell
 from kcore.layers.recurrent.rnn import RNN
 from kcore.ops import recurrent
@@ -104,6 +105,7 @@ class SimpleRNN(RNN):
         return_sequences, return_state, go_backwards, stateful, unroll: as for RNN.
     """
 
+    @accepts_keras1(RECURRENT)
     def __init__(
         self, units: int, activation: Any = "tanh", use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
         recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
