@@ -39,8 +39,10 @@ def load_harness(data: Path) -> ModuleType:
     return module
 
 
-def run(backend: str, groups: list[str], match: str = "", *, trace: bool = False) -> list[dict[str, Any]]:
-    """Results of all cases of the groups whose name matches, in order."""
+def run(
+    backend: str, groups: list[str], match: str = "", every: int = 1, *, trace: bool = False
+) -> list[dict[str, Any]]:
+    """Results of every n-th case of the groups whose name matches, in order."""
     data = folder()
     if data is None:
         raise SystemExit("No golden data: set KCORE_GOLDEN to its folder.")
@@ -51,13 +53,13 @@ def run(backend: str, groups: list[str], match: str = "", *, trace: bool = False
     golden, library = harness.Golden(data), harness.Lib(kcore)
     results = []
     for group in groups:
-        for case in golden.cases(group):
-            if re.search(match, case["name"]):
-                start = time.perf_counter()
-                results.append(harness.check(library, golden, case))
-                results[-1]["seconds"] = time.perf_counter() - start
-                if trace and results[-1]["error"] is None:
-                    _show_traceback(harness, library, golden, case)
+        cases = [case for case in golden.cases(group) if re.search(match, case["name"])]
+        for case in cases[::every]:
+            start = time.perf_counter()
+            results.append(harness.check(library, golden, case))
+            results[-1]["seconds"] = time.perf_counter() - start
+            if trace and results[-1]["error"] is None:
+                _show_traceback(harness, library, golden, case)
     return results
 
 
@@ -74,10 +76,11 @@ def main() -> int:
     parser.add_argument("--backend", required=True)
     parser.add_argument("--groups", nargs="+", default=["backend"])
     parser.add_argument("--match", default="")
+    parser.add_argument("--every", type=int, default=1, help="run every n-th case only")
     parser.add_argument("--json", help="write all results to this file")
     parser.add_argument("--trace", action="store_true", help="show tracebacks of cases that raise")
     options = parser.parse_args()
-    results = run(options.backend, options.groups, options.match, trace=options.trace)
+    results = run(options.backend, options.groups, options.match, options.every, trace=options.trace)
     failed = [r for r in results if r["ok"] is False]
     for result in failed:
         print(f"FAILED {result['name']}: {result['message']}")
