@@ -27,6 +27,9 @@ GROUPS = {
     ],
 }  # fmt: skip
 
+#: Backends that compile every case.
+SHARE = {"jax": "4", "tensorflow": "4"}
+
 #: Cases that are expected to fail, and why. Strict: one that passes must leave the table.
 KNOWN = {
     "training/callbacks/checkpoint_best": "ill-conditioned: training diverges (rate 0.6, momentum 0.9), and even the "
@@ -46,9 +49,9 @@ def data_is_there():
     return subprocess.run([sys.executable, "-c", code, str(RUNNER.parent)], check=False).returncode == 0
 
 
-def share():
-    """Of the cases on backends that compile each of them: all, unless KCORE_GOLDEN_SHARE says one in so many."""
-    return os.environ.get("KCORE_GOLDEN_SHARE", "1")
+def share(backend):
+    """One case in so many. Where every case is compiled, a part stands for all, unless KCORE_GOLDEN_ALL is set."""
+    return "1" if os.environ.get("KCORE_GOLDEN_ALL") else SHARE.get(backend, "1")
 
 
 @pytest.mark.skipif(not data_is_there(), reason="no golden data: set KCORE_GOLDEN to its folder")
@@ -56,7 +59,7 @@ def share():
 @pytest.mark.parametrize("groups", GROUPS)
 def test_golden_cases_pass(groups, backend, tmp_path):
     out = tmp_path / "results.json"
-    command = [sys.executable, str(RUNNER), "--backend", backend, "--groups", *GROUPS[groups], "--share", share()]
+    command = [sys.executable, str(RUNNER), "--backend", backend, "--groups", *GROUPS[groups], "--share", share(backend)]
     run = subprocess.run(
         [*command, "--json", str(out)], capture_output=True, text=True, check=False,
         env={**os.environ, "KERAS_BACKEND": backend},
