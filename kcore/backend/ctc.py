@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from kcore.backend.tensors import ndim
 from kcore.errors import UnsupportedOpError
 from kcore.graph.ir import Symbolic
-from kcore.ops import ctc, shaping
+from kcore.ops import ctc, ctc_reference, shaping
 from kcore.ops.structural import cast
 
 
@@ -74,7 +74,7 @@ def _without_padding(labels: Any) -> Any:
     from kcore.backend import active
 
     backend = active.backend()
-    return backend.asarray(ctc.without_padding(backend.to_numpy(labels), -1))
+    return backend.asarray(ctc_reference.without_padding(backend.to_numpy(labels), -1))
 
 
 def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> NoReturn:

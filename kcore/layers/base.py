@@ -67,7 +67,7 @@ class Layer(LayerNodes, LayerState):
         known = list(_ALLOWED)
         for cls in type(self).__mro__:
             if "__init__" in vars(cls):
-                known += [p for p in inspect.signature(cls.__init__).parameters if p not in ("self", "kwargs")]
+                known += [p for p in inspect.signature(vars(cls)["__init__"]).parameters if p not in ("self", "kwargs")]
         return TypeError(
             f"Keyword argument not understood by {type(self).__name__}: {argument!r}."
             f"{suggestion(argument, known)} Known: {', '.join(sorted(set(known)))}."

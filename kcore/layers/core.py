@@ -251,6 +251,8 @@ class Reshape(Layer):
     def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.target_shape = tuple(target_shape)
+        if sum(n < 0 for n in self.target_shape) > 1:
+            raise ShapeError(f"Reshape: `target_shape` can only have one unknown dimension, got {self.target_shape}.")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         """(batch, *target_shape), with the -1 filled in where the input's shape is known."""
@@ -259,8 +261,6 @@ class Reshape(Layer):
         return (input_shape[0], *self._filled(input_shape[1:]))
 
     def _filled(self, sample: Shape) -> Shape:
-        if sum(n < 0 for n in self.target_shape) > 1:
-            raise ShapeError(f"{self.name} (Reshape): can only specify one unknown dimension, got {self.target_shape}.")
         size, known = math.prod(sample), math.prod(n for n in self.target_shape if n >= 0)
         left = size // known if -1 in self.target_shape and known else 1
         if known * left != size:

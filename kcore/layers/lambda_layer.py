@@ -115,12 +115,13 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Names of functions, and the other arguments."""
-        by_function = callable(self._output_shape)
+        shape: Any = self._output_shape
+        by_function = callable(shape)
         return {
             **super().get_config(),
             "function": FunctionName(self.function),
             "function_type": "function",
-            "output_shape": FunctionName(self._output_shape) if by_function else self._output_shape,
+            "output_shape": FunctionName(shape) if by_function else shape,
             "output_shape_type": "function" if by_function else "raw",
             "arguments": {k: _plain(v) for k, v in self.arguments.items()},
         }

@@ -20,7 +20,8 @@ class _Merge(Layer):
     """
 
     #: The least and the largest number of inputs.
-    _least, _most = 2, None
+    _least = 2
+    _most: int | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -194,7 +194,7 @@ class LayerNodes:
 
 def previous_masks(inputs: Sequence[Symbolic]) -> list[Any]:
     """The masks that the layers before gave with these tensors."""
-    masks = []
+    masks: list[Any] = []
     for x in inputs:
         history = getattr(x, "_keras_history", None)
         if history is None:

@@ -291,6 +291,17 @@ def untracked() -> Iterator[None]:
         _tracking = before
 
 
+def disable_tracking(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of which nothing that it sets as an attribute of a layer counts as part of it."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        with untracked():
+            return function(*args, **kwargs)
+
+    return wrapped
+
+
 def _append_new(items: list[Any], value: Any) -> None:
     if all(value is not item for item in items):
         items.append(value)
@@ -311,7 +322,7 @@ def _is_metric(value: Any) -> bool:
 def _mean_metric(value: Any, name: str | None) -> Any:
     from kcore import metrics
 
-    metric = metrics.Mean(name=name)
+    metric = metrics.Mean(name=name)  # type: ignore[arg-type]
     metric(value)
     return metric
 

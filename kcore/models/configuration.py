@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import os
 import warnings
@@ -167,6 +168,22 @@ class Configuration:
         from kcore.saving import load_weights
 
         load_weights(self.layers, filepath, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles hold what a saved file holds."""
+        from kcore.saving import save_model
+
+        buffer = io.BytesIO()
+        save_model(self, buffer)
+        return (_from_bytes, (buffer.getvalue(),))
+
+
+def _from_bytes(content: bytes) -> Any:
+    from kcore.saving import load_model
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a model was never compiled is no news here
+        return load_model(io.BytesIO(content))
 
 
 def json_value(value: Any) -> Any:

@@ -15,6 +15,7 @@ from kcore.layers.node import Node, previous_masks
 from kcore.models.configuration import Configuration
 from kcore.models.execution import GraphExecution
 from kcore.models.topology import get_source_inputs, map_graph, node_key
+from kcore.models.tracing import needs_only, set_inputs
 from kcore.utils.generic_utils import object_list_uid, to_list, unpack_singleton
 from kcore.utils.objects import has_arg
 
@@ -145,6 +146,19 @@ class Network(Configuration, GraphExecution, Layer):
         self.inputs = None
         self.built = False
 
+    def build(self, input_shape: Any = None) -> None:
+        """Make the weights of a subclassed model for inputs of this shape (a list of shapes for several)."""
+        if self._is_graph_network or self.inputs or input_shape is None:
+            return
+        shapes = input_shape if isinstance(input_shape, list) else [input_shape]
+        set_inputs(self, [K.placeholder(shape=shape, name=f"input_{i + 1}") for i, shape in enumerate(shapes)])
+
+    def _build_for(self, inputs: Any) -> None:
+        """Before a call as a layer: the call itself makes the weights, unless the model has a `build` of its own."""
+        if not self.built and type(self).build is not Network.build:
+            super()._build_for(inputs)
+        self.built = True
+
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Layer) and "_is_graph_network" not in self.__dict__:
             raise RuntimeError(
@@ -156,7 +170,7 @@ class Network(Configuration, GraphExecution, Layer):
     # --- layers -------------------------------------------------------------------------------------------
 
     @property
-    def layers(self) -> list[Any]:
+    def layers(self) -> list[Any]:  # type: ignore[override]
         """All layers, inputs first."""
         return self._layers
 
@@ -194,14 +208,14 @@ class Network(Configuration, GraphExecution, Layer):
 
     # --- state --------------------------------------------------------------------------------------------
 
-    @property
+    @property  # type: ignore[misc]
     def trainable_weights(self) -> list[Any]:
         """Weights that training changes; none when the model is frozen."""
         if not self.trainable:
             return []
         return self._trainable_weights + [w for layer in self.layers for w in layer.trainable_weights]
 
-    @property
+    @property  # type: ignore[misc]
     def non_trainable_weights(self) -> list[Any]:
         """Weights that training leaves alone; all of them when the model is frozen."""
         fixed = self._non_trainable_weights + [w for layer in self.layers for w in layer.non_trainable_weights]
@@ -245,8 +259,8 @@ class Network(Configuration, GraphExecution, Layer):
         for layer in self.layers:
             if stateful_only and not layer.stateful:
                 continue
-            if not self._is_graph_network:
-                found += getattr(layer, what)
+            if not self._is_graph_network:  # calls on other inputs left theirs too
+                found += [item for item in getattr(layer, what) if not self.inputs or needs_only(item, self.inputs)]
                 continue
             get = getattr(layer, f"get_{what}_for")
             for index, node in enumerate(layer._inbound_nodes):

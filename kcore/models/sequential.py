@@ -41,7 +41,7 @@ class Sequential(Model):
             self.add(layer)
 
     @property
-    def layers(self) -> list[Any]:
+    def layers(self) -> list[Any]:  # type: ignore[override]
         """The layers that were added, without the input layer that was made for the first."""
         if self._layers and isinstance(self._layers[0], InputLayer):
             return self._layers[1:]

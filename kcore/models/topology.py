@@ -9,6 +9,9 @@ from typing import Any
 from kcore.errors import GraphError
 from kcore.graph.ir import Symbolic
 from kcore.layers.node import Node
+from kcore.utils.layer_utils import get_source_inputs
+
+__all__ = ["Topology", "get_source_inputs", "map_graph", "node_key"]
 
 
 @dataclass(frozen=True)
@@ -117,28 +120,3 @@ def _check_names(layers: Sequence[Any]) -> None:
                 "unique: files refer to layers by name."
             )
         seen.add(name)
-
-
-def get_source_inputs(tensor: Symbolic, layer: Any = None, node_index: int | None = None) -> list[Symbolic]:
-    """The input tensors that a tensor is computed from.
-
-    Args:
-        tensor: the output of a layer.
-        layer: the layer it comes from, when it is not in the tensor's history.
-        node_index: the call of that layer.
-    """
-    if not hasattr(tensor, "_keras_history"):
-        return [tensor]
-    if layer is None or node_index:
-        layer, node_index, _ = tensor._keras_history
-    if not layer._inbound_nodes:
-        return [tensor]
-    node = layer._inbound_nodes[node_index]
-    if not node.inbound_layers:
-        return list(node.input_tensors)
-    sources: list[Symbolic] = []
-    for x, inbound, index in zip(node.input_tensors, node.inbound_layers, node.node_indices, strict=True):
-        for source in get_source_inputs(x, inbound, index):
-            if all(source is not s for s in sources):
-                sources.append(source)
-    return sources

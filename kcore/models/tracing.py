@@ -12,7 +12,8 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import DataError, GraphError
-from kcore.graph.ir import Symbolic, SymbolicTensor
+from kcore.graph import ir
+from kcore.graph.ir import Symbolic
 from kcore.utils.generic_utils import to_list, unpack_singleton
 
 
@@ -37,7 +38,7 @@ def set_inputs(model: Any, inputs: Any, outputs: Any = None, training: bool | No
     tensors = [_tensor(value, name) for value, name in zip(given, names, strict=True)]
     if outputs is None:
         outputs = trace_call(model, tensors, training)
-    fed = [(name, x) for name, x in zip(names, tensors, strict=True) if _is_placeholder(x)]
+    fed = [(name, x) for name, x in zip(names, tensors, strict=True) if K.is_placeholder(x)]
     model.inputs = tensors
     model.input_names = names
     model._feed_inputs = [x for _, x in fed]
@@ -57,8 +58,13 @@ def _tensor(value: Any, name: str) -> Symbolic:
     return K.placeholder(shape=(None, *shape[1:]), name=name)  # type: ignore[no-any-return]
 
 
-def _is_placeholder(x: Symbolic) -> bool:
-    return isinstance(x, SymbolicTensor) and x.node is None
+def needs_only(item: Any, inputs: Sequence[Any]) -> bool:
+    """Whether a loss or update is computed from these inputs alone (and from variables)."""
+    known = {id(x) for x in inputs}
+    roots = ir.values_in([list(item) if isinstance(item, tuple) else item])
+    nodes = ir.topological(roots, lambda value: id(value) in known)
+    reached = [*roots, *(x for node in nodes for x in node.inputs)]
+    return all(id(x) in known or not K.is_placeholder(x) for x in reached)
 
 
 def trace_call(model: Any, tensors: list[Any], training: bool | None) -> list[Symbolic]:

@@ -62,8 +62,13 @@ def _clip_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     arguments["max_value"] = None if high is None else kind(high)
 
 
-@composite(infer=rules.same("x"), normalize=_clip_normalize,
-           cases=Unary(smooth=Real(away=(-1.0, 1.0, 2.0)), min_value=Choice(None, -1.0, 1.0), max_value=Choice(None, 2.0, -1.0)))
+@composite(
+    infer=rules.same("x"),
+    normalize=_clip_normalize,
+    cases=Unary(
+        smooth=Real(away=(-1.0, 1.0, 2.0)), min_value=Choice(None, -1.0, 1.0), max_value=Choice(None, 2.0, -1.0)
+    ),
+)
 def clip(x: Tensor, min_value: Any, max_value: Any) -> Any:
     """x limited to [min_value, max_value]. The gradient passes at the bounds.
 

@@ -104,8 +104,8 @@ def floor_divide(x: Tensor, y: Tensor) -> Any:
     """Quotient rounded towards minus infinity, with broadcasting.
 
     Args:
-        x, y: tensors that broadcast together; they get one common dtype, which the result keeps. What an integer divided
-            by zero gives is undefined.
+        x, y: tensors that broadcast together; they get one common dtype, which the result keeps. What an integer
+            divided by zero gives is undefined.
 
     >>> floor_divide(np.array([7, -7]), 2)
     array([ 3, -4])
@@ -249,7 +249,7 @@ def sign(x: Tensor) -> Any:
 
 @_unary(lambda g, out, x: multiply(g, multiply(2, x)), host=True, cases=Unary(_ANYTHING, dtypes=NUMBERS))
 def square(x: Tensor) -> Any:
-    """x * x.
+    """The square, x * x.
 
     Args:
         x: numeric tensor of any shape.
@@ -271,7 +271,7 @@ _POSITIVE = Real(0.1, 4)
 @_unary(lambda g, out, x: divide(multiply(g, 0.5), out), to_float=True, reference=_sqrt,
         cases=Unary(Real(0, 4), dtypes=(*FLOATS, "float16"), smooth=_POSITIVE))  # fmt: skip
 def sqrt(x: Tensor) -> Any:
-    """Square root; NaN below zero. (`K.sqrt` takes negative numbers as 0.)
+    """Square root; NaN below zero, where `K.sqrt` gives 0.
 
     Args:
         x: tensor of any shape; integers become floatx.
@@ -283,7 +283,7 @@ def sqrt(x: Tensor) -> Any:
 
 @_unary(lambda g, out, x: multiply(g, multiply(-0.5, divide(out, x))), to_float=True, cases=Unary(_POSITIVE))
 def rsqrt(x: Tensor) -> Any:
-    """1 / sqrt(x); infinite at 0.
+    """Reciprocal of the square root, 1 / sqrt(x); infinite at 0.
 
     Args:
         x: tensor of any shape; integers become floatx.

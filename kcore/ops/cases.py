@@ -1,15 +1,15 @@
 """Valid inputs of ops, as neutral data: what the conformance suite and the core's own tests draw from.
 
 A `Cases` maps a `Draw` (a source of random choices; hypothesis in the suite, NumPy here) to one set of arguments for an
-op. Declarations write them with the helpers below: `Unary(Real(-5, 5))`, `Binary(...)`, `Reduction(...)`, or a function of
-a Draw. Nothing here knows a test framework, ops, graphs or backends.
+op. Declarations write them with the helpers below: `Unary(Real(-5, 5))`, `Binary(...)`, `Reduction(...)`, or a function
+of a Draw. Nothing here knows a test framework, ops, graphs or backends.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -193,8 +193,8 @@ def with_attributes(d: Draw, arguments: Arguments, attributes: Arguments) -> Arg
 # --- families ---------------------------------------------------------------------------------------------------------
 
 
-def Unary(values: Values | None = None, *, dtypes: Sequence[str] = FLOATS, smooth: Values | bool = True, min_rank: int = 0,
-          name: str = "x", **attributes: Any) -> Cases:  # fmt: skip
+def Unary(values: Values | None = None, *, dtypes: Sequence[str] = FLOATS, smooth: Values | bool = True,
+          min_rank: int = 0, name: str = "x", **attributes: Any) -> Cases:  # fmt: skip
     """One operand of any shape.
 
     Args:
@@ -221,7 +221,13 @@ def _smooth(case: Any, smooth: Values | bool, domain: Values, dtypes: Sequence[s
     floats = [n for n in dtypes if n in FLOATS]
     if smooth is False or not floats:
         return False
-    return case(domain if smooth is True else smooth, floats)  # type: ignore[no-any-return]
+    return case(_finite(domain) if smooth is True else smooth, floats)  # type: ignore[no-any-return]
+
+
+def _finite(domain: Any) -> Any:
+    if isinstance(domain, tuple):
+        return tuple(_finite(values) for values in domain)
+    return replace(domain, nonfinite=False) if isinstance(domain, Real) else domain
 
 
 def broadcast_shapes(d: Draw, count: int = 2) -> list[tuple[int, ...]]:

@@ -13,6 +13,7 @@ from kcore.ops.spec import Tensor, primitive
 
 #: Few values, so that ties are met as often as not.
 _TIES = Binary(Ties(), dtypes=(*NUMBERS, "bool"), smooth=False)
+_ORDERED = Binary(Ties(), dtypes=NUMBERS, smooth=False)
 _BOOLS = Binary(Bools(), dtypes=("bool",), smooth=False)
 _ROUNDED = Unary(Real(-4, 4, edges=(-0.5, 0.5, 1.5, 2.5, 0.0)), dtypes=(*FLOATS, "float16"), smooth=False)
 _TESTED = Unary(Real(nonfinite=True), smooth=False)
@@ -55,7 +56,7 @@ def not_equal(x: Tensor, y: Tensor) -> Any:
     return np.not_equal(x, y)
 
 
-@_comparison(_TIES)
+@_comparison(_ORDERED)
 def greater(x: Tensor, y: Tensor) -> Any:
     """Where x > y, with broadcasting; as bool.
 
@@ -65,7 +66,7 @@ def greater(x: Tensor, y: Tensor) -> Any:
     return np.greater(x, y)
 
 
-@_comparison(_TIES)
+@_comparison(_ORDERED)
 def greater_equal(x: Tensor, y: Tensor) -> Any:
     """Where x >= y, with broadcasting; as bool.
 
@@ -75,7 +76,7 @@ def greater_equal(x: Tensor, y: Tensor) -> Any:
     return np.greater_equal(x, y)
 
 
-@_comparison(_TIES)
+@_comparison(_ORDERED)
 def less(x: Tensor, y: Tensor) -> Any:
     """Where x < y, with broadcasting; as bool.
 
@@ -85,7 +86,7 @@ def less(x: Tensor, y: Tensor) -> Any:
     return np.less(x, y)
 
 
-@_comparison(_TIES)
+@_comparison(_ORDERED)
 def less_equal(x: Tensor, y: Tensor) -> Any:
     """Where x <= y, with broadcasting; as bool.
 
@@ -156,7 +157,7 @@ def round_(x: Tensor) -> Any:
     >>> round_(np.array([0.5, 1.5, 1.6]))
     array([0., 2., 2.])
     """
-    return np.round(x)
+    return np.round(x).astype(np.asarray(x).dtype)
 
 
 @primitive(infer=rules.same("x", "bool"), differentiable=False, cases=_TESTED)

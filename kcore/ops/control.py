@@ -138,7 +138,7 @@ def _np_while(condition: Any, body: Any, carry: Any) -> Any:
 @primitive(infer=lambda condition, body, carry: tuple(carry), reference=_np_while, promote=(), multiple=True,
            differentiable=False)  # fmt: skip
 def while_loop(condition: Any, body: Any, carry: Tensors) -> Any:
-    """Repeat `body(*carry) -> new carry` while `condition(*carry)` (a 1-tuple of a scalar) holds. Not differentiable."""
+    """Repeat `body(*carry) -> new carry` while `condition(*carry)`, a 1-tuple of a scalar, holds. No gradient flows."""
 
 
 def repeat_while(condition: Callable[..., Any], body: Callable[..., Sequence[Any]], carry: Sequence[Any]) -> list[Any]:

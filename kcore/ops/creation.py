@@ -20,7 +20,9 @@ def _fills(d: Draw) -> Any:
     return {"shape": d.shape(), "value": float(d.integer(-3, 3)), "dtype": d.dtype((*FLOATS, *INTS, "float16"))}
 
 
-@primitive(infer=lambda shape, value, dtype: _filled(shape, dtype), differentiable=False, cases=Cases(_fills, smooth=False))
+@primitive(
+    infer=lambda shape, value, dtype: _filled(shape, dtype), differentiable=False, cases=Cases(_fills, smooth=False)
+)
 def full(shape: Dims, value: float, dtype: str = "float32") -> Any:
     """A tensor filled with one value.
 

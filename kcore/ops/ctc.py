@@ -1,20 +1,21 @@
 """Connectionist temporal classification: the loss, and decoding of its predictions.
 
 Predictions are probabilities (batch, time, classes); the last class is the blank. Everything is in logarithms, with
-`_NEVER` for log 0, so that gradients stay finite. A path is a row of labels, padded with -1.
+`NEVER` for log 0, so that gradients stay finite. A path is a row of labels, padded with -1.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from kcore import config
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import control, creation, rules
+from kcore.ops import ctc_reference as reference
 from kcore.ops.activation import log_softmax
+from kcore.ops.cases import Cases
+from kcore.ops.ctc_reference import NEVER
 from kcore.ops.elementwise import (
     add,
     equal,
@@ -42,7 +43,6 @@ from kcore.ops.shaping import concatenate, expand_dims, pad, reshape, shape_of, 
 from kcore.ops.spec import Tensor, composite, spec_of
 from kcore.ops.structural import cast, stop_gradient, zeros_like
 
-_NEVER = -1e30
 _ALL = slice(None)
 
 
@@ -83,7 +83,7 @@ def _cost_spec(
     return TensorSpec(rules.broadcast_shapes(labels.shape[:1], y_pred.shape[:1]), y_pred.dtype)
 
 
-@composite(infer=_cost_spec, promote=())
+@composite(infer=_cost_spec, static=("y_pred",), promote=(), reference=reference.cost, cases=Cases(reference.cost_case))
 def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length: Tensor) -> Any:
     """Minus the logarithm of the probability of the labels, summed over all alignments.
 
@@ -92,6 +92,10 @@ def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length:
         y_pred: probabilities (batch, time, classes).
         input_length: integers (batch,), steps of y_pred that count.
         label_length: integers (batch,).
+
+    >>> predicted = np.array([[[0.25, 0.75], [0.5, 0.5]]])  # the first label or the blank, twice
+    >>> ctc_cost(np.array([[0]]), predicted, np.array([2]), np.array([1])).round(4)
+    array([0.47])
     """
     classes = _classes(spec_of(y_pred))
     logp = log_softmax(_log_input(y_pred))
@@ -133,11 +137,11 @@ def _start(first: Any) -> Any:
 
 
 def _behind(alpha: Any, distance: int) -> Any:
-    return pad(strided_slice(alpha, (_ALL, slice(0, -distance))), ((0, 0), (distance, 0)), _NEVER)
+    return pad(strided_slice(alpha, (_ALL, slice(0, -distance))), ((0, 0), (distance, 0)), NEVER)
 
 
 def _never_like(x: Any) -> Any:
-    return add(zeros_like(x), _NEVER)
+    return add(zeros_like(x), NEVER)
 
 
 def _log_sum_last(x: Any) -> Any:
@@ -148,18 +152,16 @@ def _log_sum_last(x: Any) -> Any:
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
-def without_padding(x: Any, fill: int) -> Any:
-    """An array without its last columns that hold nothing but `fill`."""
-    used = np.flatnonzero((np.asarray(x) != fill).any(axis=0))
-    return np.asarray(x)[:, : used[-1] + 1 if used.size else 0]
-
-
 @composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False)
 def drop_padding(x: Tensor, fill: int) -> Any:
     """A matrix without its last columns that hold nothing but `fill`.
 
     How many these are depends on the values, which compiled graphs cannot express: there the padding stays. A
     K.function drops it from its results (`Function.__call__`).
+
+    >>> K.eval(drop_padding(K.constant([[5, -1, -1], [7, 8, -1]], dtype="int32"), -1))
+    array([[ 5, -1],
+           [ 7,  8]], dtype=int32)
     """
     return x
 
@@ -169,7 +171,8 @@ def _greedy_spec(y_pred: TensorSpec, input_length: TensorSpec) -> tuple[TensorSp
     return TensorSpec(y_pred.shape[:2], "int64"), TensorSpec((y_pred.shape[0], 1), y_pred.dtype)
 
 
-@composite(infer=_greedy_spec, promote=(), multiple=True, differentiable=False)
+@composite(infer=_greedy_spec, static=("y_pred",), promote=(), multiple=True, differentiable=False, reference=reference.greedy,
+           cases=Cases(reference.greedy_case, smooth=False))  # fmt: skip
 def ctc_greedy(y_pred: Tensor, input_length: Tensor) -> Any:
     """The path of the most probable class at each step: repeats merged, blanks dropped; and minus its log probability.
 
@@ -179,6 +182,10 @@ def ctc_greedy(y_pred: Tensor, input_length: Tensor) -> Any:
 
     Returns:
         int64 labels (batch, time) padded with -1, and scores (batch, 1).
+
+    >>> labels, score = ctc_greedy(np.array([[[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]]), np.array([3]))
+    >>> labels
+    array([[ 0,  0, -1]])
     """
     blank = _classes(spec_of(y_pred)) - 1
     steps = creation.arange(0, shape_of(y_pred)[1])
@@ -206,7 +213,8 @@ def _beam_spec(
     return TensorSpec((batch, top_paths, time), "int64"), TensorSpec((batch, top_paths), y_pred.dtype)
 
 
-@composite(infer=_beam_spec, promote=(), multiple=True, differentiable=False)
+@composite(infer=_beam_spec, static=("y_pred",), promote=(), multiple=True, differentiable=False, reference=reference.beam_search,
+           cases=Cases(reference.beam_case, smooth=False))  # fmt: skip
 def ctc_beam_search(
     y_pred: Tensor, input_length: Tensor, beam_width: int = 100, top_paths: int = 1, merge_repeated: bool = False
 ) -> Any:
@@ -221,6 +229,11 @@ def ctc_beam_search(
 
     Returns:
         int64 labels (batch, top_paths, time) padded with -1, and log probabilities (batch, top_paths).
+
+    >>> predicted = np.array([[[0.25, 0.75], [0.5, 0.5]]])
+    >>> paths, scores = ctc_beam_search(predicted, np.array([2]), beam_width=4, top_paths=2)
+    >>> paths.tolist(), np.exp(scores).round(3).tolist()
+    ([[[0, -1], [-1, -1]]], [[0.625, 0.375]])
     """
     classes = _classes(spec_of(y_pred))
     batch, time, _ = shape_of(y_pred)
@@ -228,7 +241,7 @@ def ctc_beam_search(
     logp = transpose(log_softmax(_log_input(y_pred)), (1, 0, 2))
     paths = creation.full((batch, beam_width, time), -1, "int32")
     lengths = creation.full((batch, beam_width), 0, "int32")
-    never = creation.full((batch, beam_width), _NEVER, spec_of(logp).dtype)
+    never = creation.full((batch, beam_width), NEVER, spec_of(logp).dtype)
     ended = where(equal(creation.arange(0, beam_width), 0), zeros_like(never), never)  # log p, last step a blank
     spoken = never  # log p, last step the last label
 
@@ -255,7 +268,7 @@ class _Beams:
         self.paths, self.lengths, self.ended, self.spoken = paths, lengths, ended, spoken = state
         self.steps, self.width, self.classes = steps, width, classes
         self.total = _log_sum([ended, spoken])
-        self.active = greater(self.total, _NEVER / 2)
+        self.active = greater(self.total, NEVER / 2)
         self.at_end = equal(steps, expand_dims(subtract(lengths, 1), -1))
         last = where(self.at_end, add(paths, 1), zeros_like(paths))
         self.last = subtract(sum_(last, axis=-1), 1)  # -1 for the empty path

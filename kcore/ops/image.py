@@ -50,8 +50,10 @@ def _resize_reference(x: Any, factors: tuple[int, ...], data_format: str, interp
 def _images(d: Draw) -> Any:
     rank = d.integer(1, 3)
     x = d.array((2, *(d.integer(1, 3) for _ in range(rank + 1))), d.dtype(FLOATS), Real())
-    return {"x": x, "factors": tuple(d.integer(1, 3) for _ in range(rank)),
-            "data_format": d.choice(["channels_last", "channels_first"]), "interpolation": d.choice(INTERPOLATIONS)}  # fmt: skip
+    return {
+        "x": x, "factors": tuple(d.integer(1, 3) for _ in range(rank)),
+        "data_format": d.choice(["channels_last", "channels_first"]), "interpolation": d.choice(INTERPOLATIONS),
+    }  # fmt: skip
 
 
 @composite(infer=_resize_spec, cases=Cases(_images), normalize=_resize_normalize, reference=_resize_reference)
@@ -62,8 +64,8 @@ def resize(x: Tensor, factors: Any, data_format: str = "channels_last", interpol
         x: (batch, *spatial, channels), or (batch, channels, *spatial) for 'channels_first'.
         factors: a whole number for each spatial axis.
         data_format: 'channels_last' or 'channels_first'.
-        interpolation: 'nearest', or 'bilinear', which reads position i of the result at i / factor of x, and repeats the
-            last element beyond the end.
+        interpolation: 'nearest', or 'bilinear', which reads position i of the result at i / factor of x, and repeats
+            the last element beyond the end.
 
     >>> resize(np.array([1., 2.]).reshape(1, 2, 1), (2,), interpolation="bilinear").ravel()
     array([1. , 1.5, 2. , 2. ])

@@ -44,7 +44,7 @@ def _windows(d: Draw) -> Any:
             "data_format": data_format}  # fmt: skip
 
 
-@composite(infer=_local_spec, cases=Cases(_windows))
+@composite(infer=_local_spec, static=("x", "kernel"), cases=Cases(_windows))
 def local_conv(x: Tensor, kernel: Tensor, kernel_size: Any, strides: Any, output_size: Any, data_format: str) -> Any:
     """Each window of x times the weights of its position.
 
@@ -59,6 +59,10 @@ def local_conv(x: Tensor, kernel: Tensor, kernel_size: Any, strides: Any, output
 
     Returns:
         (batch, *output_size, filters), or with the filters after the batch.
+
+    >>> x, kernel = np.array([[[1.], [2.], [3.]]]), np.array([[[1.], [0.]], [[0.], [10.]]])
+    >>> local_conv(x, kernel, (2,), (1,), (2,), "channels_last").ravel()
+    array([ 1., 30.])
     """
     first = data_format == "channels_first"
     rank = len(output_size)

@@ -29,7 +29,10 @@ def _rule(op: str, lists: Sequence[str]) -> Callable[..., Any]:
             if len(a[name]) != len(params):
                 raise GraphError(f"{op} got {len(params)} params, but {len(a[name])} {name}.")
             for p, s in zip(params, a[name], strict=True):
-                if any(m is not None and n is not None and m != n for m, n in zip(p.shape, s.shape)) or p.rank != s.rank:
+                if (
+                    any(m is not None and n is not None and m != n for m, n in zip(p.shape, s.shape))
+                    or p.rank != s.rank
+                ):
                     raise ShapeError(f"{op}: a param of shape {p.shape} cannot have {name} of shape {s.shape}.")
         return tuple(s for name in ("params", *lists) for s in a[name])
 

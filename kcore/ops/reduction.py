@@ -105,7 +105,7 @@ def _exclusive(x: Any, reverse: bool) -> Any:
     return shaping.reverse(product, last) if reverse else product
 
 
-@_reduction(_prod_vjp, cases=Reduction(Real(-2, 2)))
+@_reduction(_prod_vjp, cases=Reduction(Real(-2, 2), smooth=Real(-2, 2, away=(0.0,))))
 def prod(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     """Product over `axis`; its gradient is right where elements are 0 too.
 

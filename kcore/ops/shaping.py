@@ -331,8 +331,8 @@ def _pad_spec(x: TensorSpec, padding: Any, value: float) -> TensorSpec:
 def _pad_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     padding = tuple((int(a), int(b)) for a, b in arguments["padding"])
     if len(padding) != specs["x"].rank or any(n < 0 for pair in padding for n in pair):
-        raise ShapeError(f"pad expects (before, after) for each axis of a tensor of shape {specs['x'].shape}, none of them "
-                         f"negative; got {arguments['padding']}.")  # fmt: skip
+        raise ShapeError(f"pad expects (before, after) for each axis of a tensor of shape {specs['x'].shape}, none "
+                         f"of them negative; got {arguments['padding']}.")  # fmt: skip
     arguments["padding"] = padding
 
 

@@ -115,8 +115,8 @@ def strided_slice(x: Tensor, index: Dims) -> Any:
 
     Args:
         x: tensor of any shape and dtype.
-        index: a tuple of ints, slices, None (a new axis) and Ellipsis; its numbers may be symbolic integers. Kernels get
-            one entry per axis, and None.
+        index: a tuple of ints, slices, None (a new axis) and Ellipsis; its numbers may be symbolic integers. Kernels
+            get one entry per axis, and None.
 
     Raises:
         ShapeError: too many indices, or one out of range.

@@ -51,6 +51,7 @@ class Op:
         random: whether the op draws random numbers: its kernel gets a folded key as first argument.
         aliases: results that may overwrite list parameters, `{result position: parameter}`, for in-place updates.
         cases: valid inputs for the conformance suite (kcore.ops.cases).
+        static: tensor parameters whose shapes must be known (weights, whose sizes shape the result).
         host: whether the op may be computed on the host at lowering for shape arithmetic.
     """
 
@@ -74,6 +75,7 @@ class Op:
         self.random: bool = options.pop("random", False)
         self.aliases: Mapping[int, str] = options.pop("aliases", {})
         self.cases: Any = options.pop("cases", None)
+        self.static: tuple[str, ...] = options.pop("static", ())
         self.host: bool = options.pop("host", False)
         if options:
             raise TypeError(f"Unknown options in the declaration of {name}: {sorted(options)}")

@@ -8,12 +8,41 @@ from typing import Any
 import numpy as np
 
 from kcore import backend as K
-from kcore.errors import NodeError
+from kcore.errors import ArgumentError, NodeError
 
 
 def count_params(weights: Iterable[Any]) -> int:
     """The number of scalars in these weights, each weight counted once."""
     return sum(int(K.count_params(w)) for w in {id(w): w for w in weights}.values())
+
+
+def get_source_inputs(tensor: Any, layer: Any = None, node_index: int | None = None) -> list[Any]:
+    """The input tensors that a tensor is computed from.
+
+    Args:
+        tensor: the output of a layer.
+        layer: the layer it comes from, when it is not in the tensor's history.
+        node_index: the call of that layer.
+    """
+    if layer is None or node_index is None:
+        if not hasattr(tensor, "_keras_history"):
+            return [tensor]
+        layer, node_index, _ = tensor._keras_history
+    if not layer._inbound_nodes:
+        return [tensor]
+    sources: dict[int, Any] = {}
+    seen: set[int] = set()
+    stack = [layer._inbound_nodes[node_index]]
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if not node.inbound_layers:
+            sources.update({id(x): x for x in node.input_tensors})
+        origins = zip(node.inbound_layers, node.node_indices, strict=True)
+        stack.extend(reversed([before._inbound_nodes[index] for before, index in origins if before is not None]))
+    return list(sources.values())
 
 
 class _Table:
@@ -130,5 +159,26 @@ def convert_kernel(kernel: np.ndarray) -> np.ndarray:
     """A convolution kernel (of 3, 4 or 5 axes) with its spatial axes reversed."""
     kernel = np.asarray(kernel)
     if not 3 <= kernel.ndim <= 5:
-        raise ValueError(f"A convolution kernel has 3, 4 or 5 axes, got shape {kernel.shape}.")
+        raise ArgumentError(f"A convolution kernel has 3, 4 or 5 axes, got shape {kernel.shape}.")
     return np.copy(np.flip(kernel, tuple(range(kernel.ndim - 2))))
+
+
+def convert_dense_weights_data_format(
+    dense: Any, previous_feature_map_shape: Sequence[int], target_data_format: str = "channels_first"
+) -> None:
+    """Reorder the kernel of a Dense layer behind a Flatten, after the data format of the layers before changed.
+
+    Args:
+        dense: the first Dense layer after the Flatten.
+        previous_feature_map_shape: shape of the flattened maps, without the batch axis, in the target data format.
+        target_data_format: the format that the maps have now.
+    """
+    if target_data_format not in ("channels_first", "channels_last"):
+        raise ArgumentError(f"The data format is 'channels_first' or 'channels_last', got {target_data_format!r}.")
+    kernel, *rest = dense.get_weights()
+    first = target_data_format == "channels_first"
+    shape = tuple(previous_feature_map_shape)
+    maps = (*shape[1:], shape[0]) if first else (shape[-1], *shape[:-1])
+    order = (len(maps) - 1, *range(len(maps) - 1)) if first else (*range(1, len(maps)), 0)
+    moved = kernel.reshape(*maps, -1).transpose(*order, len(maps))
+    dense.set_weights([moved.reshape(kernel.shape), *rest])

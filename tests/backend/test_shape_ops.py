@@ -43,7 +43,8 @@ def test_joining():
 
 
 @pytest.mark.parametrize(
-    ("start", "size"), [([0, 1, 2], [1, 2, 2]), ([1, 0, 0], [-1, -1, 3]), ((0, 0, 0), (2, 3, 4)), ([1, 2, 3], [1, 1, 0])]
+    ("start", "size"),
+    [([0, 1, 2], [1, 2, 2]), ([1, 0, 0], [-1, -1, 3]), ((0, 0, 0), (2, 3, 4)), ([1, 2, 3], [1, 1, 0])],
 )
 def test_slices(start, size):
     index = tuple(slice(a, None if n == -1 else a + n) for a, n in zip(start, size, strict=True))

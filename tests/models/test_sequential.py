@@ -143,3 +143,18 @@ def test_freezing_survives_growing():
     model.trainable = False
     model.add(Dense(2))
     assert model.trainable_weights == []
+
+
+def test_copies_and_pickles_keep_weights_and_training_state():
+    import copy
+    import pickle
+
+    model = Sequential([Dense(2, input_shape=(3,))])
+    x = np.ones((4, 3))
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(again.get_weights()[0], model.get_weights()[0])
+        assert again.weights[0] is not model.weights[0]
+    model.compile("adam", "mse")
+    model.fit(x, np.ones((4, 2)), verbose=0)
+    again = copy.deepcopy(model)
+    assert again.train_on_batch(x, np.ones((4, 2))) == model.train_on_batch(x, np.ones((4, 2)))

@@ -141,3 +141,32 @@ def test_a_subclass_may_also_be_a_graph():
             super().__init__(x, Dense(units)(x), name="graph")
 
     assert Graph(5).output_shape == (None, 5)
+
+
+def test_a_shape_builds_it_without_data():
+    model = Net()
+    model.build((None, 3))
+    assert len(model.weights) == 10
+    assert model.count_params() == 3 * 8 + 8 + 8 * 4 + 4 + 4 * 2 + 2 + 16
+    model.build((None, 3))  # once is enough
+
+
+def test_it_trains_on_arrays_and_frozen_layers_stay():
+    model = Net()
+    model.blocks[0].trainable = False
+    model.compile("sgd", "mse")
+    model.fit(X, np.zeros((20, 2)), epochs=1, verbose=0)
+    before = model.blocks[0].get_weights()
+    history = model.fit(X, np.zeros((20, 2)), epochs=2, verbose=0).history["loss"]
+    assert history[1] < history[0]
+    np.testing.assert_array_equal(before[0], model.blocks[0].get_weights()[0])
+    np.testing.assert_array_equal(model.predict(X), model.predict(X))
+
+
+def test_it_can_be_fitted_after_it_was_used_as_a_layer():
+    net = Net()
+    net(Input((3,)))
+    assert len(net.weights) == 10
+    net.compile("sgd", "mse")
+    net.fit(X, np.zeros((20, 2)), verbose=0)
+    assert net.predict(X).shape == (20, 2)

@@ -99,3 +99,20 @@ def test_a_layer_with_several_shapes_says_so():
 def test_an_unbuilt_model_has_no_summary():
     with pytest.raises(ValueError, match="several_1 has not yet been built"):
         Several().summary()
+
+
+def test_dense_kernels_follow_the_data_format():
+    import numpy as np
+
+    from kcore.utils.layer_utils import convert_dense_weights_data_format, get_source_inputs
+
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype("float32")  # channels first
+    model = Sequential([Dense(2, input_shape=(60,))])
+    kernel = model.get_weights()[0]
+    convert_dense_weights_data_format(model.layers[0], (4, 5, 3), "channels_last")
+    moved = model.get_weights()[0]
+    last = x.transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(last.reshape(2, -1) @ moved, x.reshape(2, -1) @ kernel, rtol=1e-4, atol=1e-5)
+    convert_dense_weights_data_format(model.layers[0], (3, 4, 5))
+    np.testing.assert_array_equal(model.get_weights()[0], kernel)
+    assert get_source_inputs(model.outputs[0]) == model.inputs

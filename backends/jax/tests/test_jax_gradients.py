@@ -224,6 +224,11 @@ def test_pools_give_the_gradient_to_the_first_maximum(case):
     check(lambda x: K["max_pool"](x, *geometry), np.full(shape, np.float32(-np.inf)), orders=0)
 
 
+def test_windows_of_very_many_places():
+    x = rng.integers(0, 3, (1, 11, 10, 2)).astype("float32")
+    check(lambda x: K["max_pool"](x, (9, 8), (2, 2), "valid", "channels_last"), x, orders=1)
+
+
 def test_no_gradient_through_steps_and_open_loops():
     def build(x):
         doubled = repeat_while(lambda i, v: K["less"](i, 3), lambda i, v: [K["add"](i, 1), K["multiply"](v, x)],

@@ -284,12 +284,17 @@ def test_calls_differ_and_functions_repeat():
 # --- torch.compile ----------------------------------------------------------------------------------------------------
 
 
-def test_executables_are_compiled_on_request(monkeypatch):
-    x, w = placeholder((4, 3), "float64"), Variable(np.ones((3, 2)))
-    loss = K["sum"](K["tanh"](K["matmul"](x, w)))
-    wanted = [loss, *gradients(loss, [w])]
+def test_training_is_compiled_on_request(monkeypatch):
     data = RNG.standard_normal((4, 3))
-    plain = Function([x], wanted)([data])
+
+    def trained():
+        x, (w, m) = placeholder((4, 3), "float64"), (Variable(np.ones((3, 2)), name=name) for name in "wm")
+        loss = K["sum"](K["tanh"](K["matmul"](x, w)))
+        new = K["sgd_update"]([w], gradients(loss, [w]), [m], *np.array([0.1, 0.9]), nesterov=True)
+        train = Function([x], [loss], list(zip([w, m], new, strict=True)))
+        return [*train([data]), *train([data]), w.numpy(), m.numpy()]
+
+    plain = trained()
     monkeypatch.setenv(COMPILE_VARIABLE, "aot_eager")
-    for a, b in zip(Function([x], wanted)([data]), plain, strict=True):
+    for a, b in zip(trained(), plain, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,25 +16,25 @@ from kcore.graph.ir import TensorSpec
 from kcore_tf.kernels import INPLACE, KERNELS
 from kcore_tf.kernels.random import fold_key, step_key
 
-_DTYPES = {name: tf.as_dtype(name) for name in (
+DTYPES = {name: tf.as_dtype(name) for name in (
     "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "bfloat16", "float32",
     "float64")}  # fmt: skip
 _NATIVE = (tf.Tensor, tf.Variable)
 
 
-class Backend:
-    """TensorFlow, with state in `tf.Variable` and one `tf.function` trace per concrete input shape.
+#: Environment variable that asks for executables compiled by XLA.
+COMPILE_VARIABLE = "KCORE_TENSORFLOW_XLA"
 
-    Attributes:
-        xla: whether executables made from now on are compiled by XLA.
-    """
+
+class Backend:
+    """TensorFlow, with state in `tf.Variable` and one `tf.function` trace per concrete input shape."""
 
     name = "tensorflow"
     state_style = "ref"
-    capabilities = Capabilities(dtypes=frozenset(_DTYPES), compiles=True, devices=("cpu", "gpu"))
+    capabilities = Capabilities(dtypes=frozenset(DTYPES), compiles=True, devices=("cpu", "gpu"))
     kernels = KERNELS
     inplace = INPLACE
-    xla = False
+    _session: Any = None
     step_key = staticmethod(step_key)
     fold_key = staticmethod(fold_key)
 
@@ -45,7 +46,7 @@ class Backend:
 
     def asarray(self, value: Any, dtype: str | None = None) -> Any:
         """A tensor of the dtype; NumPy data are copied."""
-        target = _DTYPES[dtype] if dtype is not None else None
+        target = DTYPES[dtype] if dtype is not None else None
         if isinstance(value, _NATIVE):
             return tf.convert_to_tensor(value) if target is None or value.dtype == target else tf.cast(value, target)
         if isinstance(value, (list, tuple)) and any(isinstance(x, _NATIVE) for x in tf.nest.flatten(value)):
@@ -96,7 +97,8 @@ class Backend:
         def run(key: Any, *inputs: Any) -> Any:
             return fn(state, params, inputs, key)
 
-        compiled = tf.function(run, autograph=False, jit_compile=self.xla or None)
+        jit = os.environ.get(COMPILE_VARIABLE, "0") not in ("", "0") or None
+        compiled = tf.function(run, autograph=False, jit_compile=jit)
         traces: dict[Any, Callable[..., Any]] = {}
 
         def call(inputs: tuple[Any, ...], key: Any) -> Any:
@@ -111,17 +113,23 @@ class Backend:
         return call
 
     def infer_native(self, fn: Callable[..., Any], specs: Sequence[TensorSpec]) -> Any:
-        """Specs of the results, from a trace."""
-        inputs = [tf.TensorSpec(s.shape, s.dtype) for s in specs]
-        result = tf.function(fn, autograph=False).get_concrete_function(*inputs).structured_outputs
-        return tf.nest.map_structure(self.spec_of, result)
+        """Specs of the results, from a trace; of a function that looks at values, from runs on zeros of two sizes."""
+        try:
+            inputs = [tf.TensorSpec(s.shape, s.dtype) for s in specs]
+            result = tf.function(fn, autograph=False).get_concrete_function(*inputs).structured_outputs
+            return tf.nest.map_structure(self.spec_of, result)
+        except (TypeError, AttributeError, NotImplementedError, ValueError):
+            first, second = (
+                fn(*(tf.zeros([n if d is None else d for d in s.shape], s.dtype) for s in specs)) for n in (2, 3)
+            )
+            return tf.nest.map_structure(_common_spec, first, second)
 
     # --- devices ----------------------------------------------------------------------------------------------------
 
     def devices(self) -> list[str]:
         """The CPU and the GPUs that TensorFlow sees."""
         found = tf.config.list_logical_devices()
-        return [d.name.removeprefix("/device:").lower().join(("/", "")) for d in found if d.device_type in ("CPU", "GPU")]
+        return [f"/{d.name.removeprefix('/device:').lower()}" for d in found if d.device_type in ("CPU", "GPU")]
 
     def device_scope(self, name: str) -> AbstractContextManager[Any]:
         """`tf.device`. Raises BackendError for a device that is not there."""
@@ -138,6 +146,8 @@ class Backend:
 
     def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
         """Set threads and memory growth. Raises BackendError once TensorFlow has started to compute."""
+        if threads is not None and threads < 1:
+            raise BackendError(f"TensorFlow needs at least 1 thread, got {threads}.")
         try:
             if threads is not None:
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -151,9 +161,32 @@ class Backend:
                 f"top of the program. ({error})"
             ) from error
 
+    # --- TF1-style sessions -----------------------------------------------------------------------------------------
+
+    def set_session(self, session: Any) -> None:
+        """Take threads and memory growth from the configuration of a `tf.compat.v1.Session` (`K.set_session`)."""
+        config = getattr(session, "_config", None)
+        self._session = session
+        if config is not None:
+            threads = config.intra_op_parallelism_threads or config.inter_op_parallelism_threads
+            growth = config.gpu_options.allow_growth
+            self.configure(threads=threads or None, memory_growth=growth or None)
+
+    def get_session(self) -> Any:
+        """The session that was set, or one of the defaults (`K.get_session`). Graphs of kcore do not run in it."""
+        if self._session is None:
+            self._session = tf.compat.v1.Session()
+        return self._session
+
+
+def _common_spec(first: Any, second: Any) -> TensorSpec:
+    """The spec of two results, None where their sizes differ."""
+    pairs = zip(first.shape, second.shape, strict=True)
+    return TensorSpec(tuple(a if a == b else None for a, b in pairs), first.dtype.name)
+
 
 def _flat_call(trace: Any) -> Callable[..., Any]:
-    """A call of a trace from tensors to a sequence of tensors, without the binding of arguments where that can be had."""
+    """A call of a trace from tensors to tensors, without the binding of arguments where that can be had."""
     direct = getattr(getattr(trace, "_inference_function", None), "call_flat", None)
     if direct is None:
         return trace  # type: ignore[no-any-return]

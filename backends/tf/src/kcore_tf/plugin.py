@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import re
@@ -15,8 +16,9 @@ from typing import Any
 from kcore.hookspecs import hookimpl
 from kcore.plugin import BackendInfo
 
-_CHATTER = re.compile(rb"(?m)^(?:[IW]\d{4} |WARNING: All log messages before absl::InitializeLog|To enable the following "
-                      rb"instructions: ).*\n?")  # fmt: skip
+_CHATTER = re.compile(
+    rb"(?m)^(?:[IW]\d{4} |WARNING: All log messages before absl|To enable the following instructions: ).*\n?"
+)
 
 
 def _version() -> str:
@@ -45,8 +47,8 @@ def kcore_backend_info() -> BackendInfo:
 def kcore_load_backend() -> Any:
     """Import TensorFlow and return the backend."""
     with _quiet(), _keras_apart():
-        import tensorflow  # noqa: F401, PLC0415
-    from kcore_tf.backend import Backend  # noqa: PLC0415 - imports the framework
+        importlib.import_module("tensorflow")
+    from kcore_tf.backend import Backend
 
     return Backend()
 

@@ -112,9 +112,9 @@ class TorchBackend:
 
     def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
         """The emitted function bound to its storage; through torch.compile where the environment asks for it."""
-        engine = os.environ.get(COMPILE_VARIABLE)
-        if engine and engine != "0":
-            fn = torch.compile(fn, backend="inductor" if engine == "1" else engine)
+        engine = os.environ.get(COMPILE_VARIABLE, "0")
+        if engine not in ("", "0"):
+            fn = _compiled(fn, "inductor" if engine == "1" else engine)
 
         def call(inputs: Any, key: Any) -> Any:
             before = torch.is_grad_enabled()
@@ -187,6 +187,14 @@ class TorchBackend:
             if threads < 1:
                 raise BackendError(f"Expected at least 1 thread, got {threads}.")
             torch.set_num_threads(threads)
+
+
+def _compiled(fn: Any, engine: str) -> Any:
+    """The emitted function through torch.compile, but for in-place updates, whose fused kernels it cannot trace."""
+    updates = list(tables.inplace.values())
+    hoisted = fn.__globals__
+    hoisted.update({name: torch.compiler.disable(value) for name, value in hoisted.items() if value in updates})
+    return torch.compile(fn, backend=engine)
 
 
 def _from_host(array: np.ndarray) -> torch.Tensor:

@@ -7,7 +7,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from kcore.errors import GraphError
 from kcore_tf.kernels.table import kernel
 
 #: Loops of at most so many steps are unrolled while tracing.
@@ -17,9 +16,7 @@ UNROLL = 4
 @kernel
 def scan(body: Callable[..., Any], carry: Sequence[Any], xs: Sequence[Any], length: Any, reverse: bool) -> Any:
     count = int(xs[0].shape[0] if xs else length)
-    if count == 0:
-        raise GraphError("A loop over zero steps has no result.")
-    run = _unrolled if tf.executing_eagerly() or count <= UNROLL else _looped
+    run = _unrolled if count and (tf.executing_eagerly() or count <= UNROLL) else _looped
     return run(body, list(carry), list(xs), count, reverse)
 
 
@@ -34,7 +31,8 @@ def _unrolled(body: Any, carry: list[Any], xs: list[Any], count: int, reverse: b
 
 def _looped(body: Any, carry: list[Any], xs: list[Any], count: int, reverse: bool) -> Any:
     n = len(carry)
-    specs = _result_specs(body, [*carry, *(x[0] for x in xs), tf.constant(0)])[n:]
+    taken = [tf.TensorSpec(x.shape, x.dtype) for x in carry] + [tf.TensorSpec(x.shape[1:], x.dtype) for x in xs]
+    specs = _result_specs(body, [*taken, tf.TensorSpec((), tf.int32)])[n:]
     arrays = [tf.TensorArray(x.dtype, count, element_shape=x.shape[1:]).unstack(x) for x in xs]
     results = [tf.TensorArray(s.dtype, count, element_shape=s.shape) for s in specs]
 
@@ -52,9 +50,8 @@ def _looped(body: Any, carry: list[Any], xs: list[Any], count: int, reverse: boo
     return (*carry, *stacked)
 
 
-def _result_specs(body: Callable[..., Any], arguments: Sequence[Any]) -> list[tf.TensorSpec]:
+def _result_specs(body: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> list[tf.TensorSpec]:
     """Dtypes and shapes of the body's results, from a trace that is thrown away."""
-    specs = [tf.TensorSpec(x.shape, x.dtype) for x in arguments]
     traced = tf.function(lambda *xs: tuple(tf.convert_to_tensor(y) for y in body(*xs)), autograph=False)
     return list(traced.get_concrete_function(*specs).structured_outputs)
 

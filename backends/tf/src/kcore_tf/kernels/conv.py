@@ -44,8 +44,8 @@ def conv(x: Any, kernel: Any, strides: Ints, padding: str, dilation: Ints, data_
 
 
 @kernel
-def conv_transpose(x: Any, kernel: Any, output_shape: Ints, strides: Ints, padding: str, dilation: Ints, data_format: str,
-                   groups: int = 1) -> Any:  # fmt: skip
+def conv_transpose(x: Any, kernel: Any, output_shape: Ints, strides: Ints, padding: str, dilation: Ints,
+                   data_format: str, groups: int = 1) -> Any:  # fmt: skip
     at = tf.zeros(list(output_shape), x.dtype)
     return derivative(lambda y: conv(y, kernel, strides, padding, dilation, data_format, groups), at, x)
 

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from kcore.errors import ShapeError
+from kcore_tf.kernels.shaping import reduce_to
 from kcore_tf.kernels.table import KERNELS, UNSIGNED, kernel, through
 
-_BOOL_AS_INT = {tf.bool: tf.uint8}
+_UNSIGNED = (tf.bool, *UNSIGNED)
 
 
 def _boolean(function: Any, logical: Any) -> Any:
@@ -27,10 +28,12 @@ def _floats(function: Any, otherwise: Any) -> Any:
 KERNELS.update(
     add=_boolean(tf.add, tf.logical_or), subtract=tf.subtract, multiply=_boolean(tf.multiply, tf.logical_and),
     divide=tf.realdiv, maximum=_boolean(tf.maximum, tf.logical_or), minimum=_boolean(tf.minimum, tf.logical_and),
-    negative=through(tf.negative, UNSIGNED), abs=lambda x: x if x.dtype in UNSIGNED or x.dtype == tf.bool else tf.abs(x),
+    negative=through(tf.negative, UNSIGNED), abs=lambda x: tf.identity(x) if x.dtype in _UNSIGNED else tf.abs(x),
     sign=through(tf.sign, UNSIGNED), square=tf.square, power=through(tf.pow, UNSIGNED),
     sqrt=tf.sqrt, rsqrt=tf.math.rsqrt, exp=tf.exp, log=tf.math.log, log1p=tf.math.log1p, expm1=tf.math.expm1,
-    sin=tf.sin, cos=tf.cos, tanh=tf.tanh, sigmoid=tf.sigmoid, softplus=tf.math.softplus, erf=tf.math.erf,
+    sin=tf.sin, cos=tf.cos, tanh=tf.tanh, sigmoid=tf.sigmoid, softplus=tf.math.softplus,
+    # The kernel for float64 gives NaN at infinity.
+    erf=lambda x: tf.math.erf(tf.clip_by_value(x, -9.0, 9.0) if x.dtype == tf.float64 else x),
     floor=_floats(tf.floor, tf.identity), ceil=_floats(tf.math.ceil, tf.identity), round=_floats(tf.round, tf.identity),
     isnan=_floats(tf.math.is_nan, lambda x: tf.zeros_like(x, tf.bool)),
     isfinite=_floats(tf.math.is_finite, lambda x: tf.ones_like(x, tf.bool)),
@@ -52,20 +55,40 @@ KERNELS.update(
 )  # fmt: skip
 
 
-def _guarded(function: Any) -> Any:
+def _integer(function: Any, x: Any, y: Any) -> Any:
     """Integer division or modulus with 0 where the divisor is 0 (TensorFlow raises there)."""
-
-    def guarded(x: Any, y: Any) -> Any:
-        if x.dtype.is_floating:
-            return function(x, y)
-        zero = tf.equal(y, 0)
-        result = function(x, tf.where(zero, tf.ones_like(y), y))
-        return tf.where(zero, tf.zeros_like(result), result)
-
-    return guarded
+    zero = tf.equal(y, 0)
+    result = function(x, tf.where(zero, tf.ones_like(y), y))
+    return tf.where(zero, tf.zeros_like(result), result)
 
 
-KERNELS.update(floor_divide=_guarded(tf.math.floordiv), mod=_guarded(tf.math.floormod))
+def _float_floor_divide(x: Any, y: Any) -> Any:
+    # As NumPy does: by the exact remainder. The floor of a rounded quotient can be one too high.
+    rest = tf.truncatemod(x, y)
+    wrong_side = tf.logical_and(tf.not_equal(rest, 0), tf.not_equal(rest < 0, y < 0))
+    exact = (x - rest) / y - tf.cast(wrong_side, x.dtype)
+    return tf.stop_gradient(tf.where(tf.equal(y, 0), x / y, tf.round(exact)))
+
+
+_float_floor_divide = through(_float_floor_divide, {tf.float16: tf.float32, tf.bfloat16: tf.float32})
+
+
+@kernel
+def floor_divide(x: Any, y: Any) -> Any:
+    return _float_floor_divide(x, y) if x.dtype.is_floating else _integer(tf.math.floordiv, x, y)
+
+
+@kernel
+def mod(x: Any, y: Any) -> Any:
+    return _float_mod(x, y) if x.dtype.is_floating else _integer(tf.math.floormod, x, y)
+
+
+@tf.custom_gradient
+def _float_mod(x: Any, y: Any) -> Any:
+    def grad(g: Any) -> Any:
+        return reduce_to(g, x.shape), reduce_to(-g * floor_divide(x, y), y.shape)
+
+    return tf.math.floormod(x, y), grad
 
 
 def _bools(function: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from kcore_tf.kernels.conv import layout
-from kcore_tf.kernels.table import KERNELS, kernel, size
+from kcore_tf.kernels.table import KERNELS, kernel, scalar, size
 
 KERNELS.update(softmax=tf.nn.softmax, log_softmax=tf.nn.log_softmax)
 
@@ -17,10 +17,13 @@ def relu(x: Any, alpha: float, max_value: float | None, threshold: float) -> Any
     if alpha:
         return tf.nn.leaky_relu(x, alpha)
     kept = tf.nn.relu(x) if threshold == 0 else tf.where(x > threshold, x, tf.zeros_like(x))
-    return kept if max_value is None else tf.minimum(kept, tf.cast(max_value, x.dtype))
+    return kept if max_value is None else tf.minimum(kept, scalar(max_value, x.dtype))
 
 
-relu.supports = lambda x, alpha, max_value, threshold: not alpha or (max_value is None and threshold == 0)
+# The leaky kernel keeps its slope in float32.
+relu.supports = lambda x, alpha, max_value, threshold: (
+    not alpha or (max_value is None and threshold == 0 and x.dtype != "float64")
+)
 
 
 @kernel

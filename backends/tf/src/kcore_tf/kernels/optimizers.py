@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kcore.backend import active
 from kcore.ops import REGISTRY
-from kcore_tf.kernels.table import INPLACE, KERNELS, inplace
+from kcore_tf.kernels.table import INPLACE, KERNELS, inplace, scalar
 
 _raw = tf.raw_ops
 
@@ -28,7 +28,7 @@ def _by_body(name: str) -> Callable[..., Any]:
 
 
 def _like(p: Any, **values: Any) -> dict[str, Any]:
-    return {name: tf.cast(value, p.dtype) for name, value in values.items()}
+    return {name: scalar(value, p.dtype) for name, value in values.items()}
 
 
 @inplace
@@ -41,7 +41,8 @@ def sgd_update(params: Any, grads: Any, moments: Any, lr: Any, momentum: Any, ne
 @inplace
 def rmsprop_update(params: Any, grads: Any, accumulators: Any, lr: Any, rho: Any, epsilon: float) -> None:
     for p, g, a in zip(params, grads, accumulators, strict=True):
-        a.assign(rho * a.value() + (1 - rho) * tf.square(g), read_value=False)
+        decay = scalar(rho, p.dtype)
+        a.assign(decay * a.value() + (1 - decay) * tf.square(g), read_value=False)
         rates = _like(p, lr=lr, epsilon=epsilon)
         _raw.ResourceApplyAdagradV2(var=p.handle, accum=a.handle, grad=g, update_slots=False, **rates)
 
@@ -72,7 +73,8 @@ def adam_update(params: Any, grads: Any, ms: Any, vs: Any, vhats: Any, lr_t: Any
 
 
 @inplace
-def adamax_update(params: Any, grads: Any, ms: Any, us: Any, lr_t: Any, beta_1: Any, beta_2: Any, epsilon: float) -> None:
+def adamax_update(params: Any, grads: Any, ms: Any, us: Any, lr_t: Any, beta_1: Any, beta_2: Any,
+                  epsilon: float) -> None:  # fmt: skip
     for p, g, m, u in zip(params, grads, ms, us, strict=True):
         rates = _like(p, lr=lr_t, beta1=beta_1, beta2=beta_2, epsilon=epsilon, beta1_power=0)
         _raw.ResourceApplyAdaMax(var=p.handle, m=m.handle, v=u.handle, grad=g, **rates)

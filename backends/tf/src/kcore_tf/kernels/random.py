@@ -36,9 +36,8 @@ def _float(dtype: str) -> Any:
 @kernel
 def random_uniform(key: Any, shape: Any, minval: float, maxval: float, dtype: str) -> Any:
     if dtypes.is_integer(dtype):
-        draws = tf.raw_ops.StatelessRandomUniformInt(
-            shape=list(shape), seed=key, minval=tf.constant(int(minval), tf.int64), maxval=tf.constant(int(maxval), tf.int64)
-        )
+        low, high = tf.constant([int(minval), int(maxval)], tf.int64)
+        draws = tf.raw_ops.StatelessRandomUniformInt(shape=list(shape), seed=key, minval=low, maxval=high)
         return tf.cast(draws, dtype)
     draws = uniform(key, shape, _float(dtype))
     scaled = draws if (minval, maxval) == (0, 1) else draws * (maxval - minval) + minval
@@ -52,7 +51,8 @@ def uniform(key: Any, shape: Any, dtype: Any) -> Any:
 
 @kernel
 def random_normal(key: Any, shape: Any, mean: float, stddev: float, dtype: str) -> Any:
-    return tf.cast(tf.raw_ops.StatelessRandomNormal(shape=list(shape), seed=key, dtype=_float(dtype)) * stddev + mean, dtype)
+    draws = tf.raw_ops.StatelessRandomNormal(shape=list(shape), seed=key, dtype=_float(dtype))
+    return tf.cast(draws * stddev + mean, dtype)
 
 
 @kernel

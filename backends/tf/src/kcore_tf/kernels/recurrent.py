@@ -1,7 +1,7 @@
 """Recurrent layers: the inputs' product for all steps at once, then one loop over time.
 
-Against the ops' own bodies this saves slices: gates are parted by one op, whose gradient is one concatenation. (A gradient
-written by hand, with the recurrent kernel's product taken out of the loop, was measured: no faster.)
+Against the ops' own bodies this saves slices: gates are parted by one op, whose gradient is one concatenation. (A
+gradient written by hand, with the recurrent kernel's product taken out of the loop, was measured: no faster.)
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from kcore.errors import GraphError
 from kcore_tf.kernels.linalg import matmul
 from kcore_tf.kernels.shaping import transpose
 from kcore_tf.kernels.table import KERNELS, kernel
@@ -28,8 +27,6 @@ def _run(step: Callable[..., Sequence[Any]], x: Any, kernel: Any, bias: Any, sta
          sequences: bool, backwards: bool) -> Any:  # fmt: skip
     """Loop `step(z_t, *states) -> new states`, whose first is the output, over axis 1 of x."""
     count = x.shape[1]
-    if count == 0:
-        raise GraphError("A recurrence over zero steps has no result.")
     z = matmul(tf.transpose(x, [1, 0, 2]), kernel)
     z = z if bias is None else tf.nn.bias_add(z, bias)
     zs = tf.TensorArray(z.dtype, count, element_shape=z.shape[1:]).unstack(z)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from kcore_tf.kernels.table import KERNELS, kernel, size
+from kcore_tf.kernels.table import KERNELS, kernel
 
 KERNELS.update(
     reshape=lambda x, shape: tf.reshape(x, list(shape)), expand_dims=tf.expand_dims,
@@ -53,7 +54,7 @@ def repeat_elements(x: Any, rep: int, axis: int) -> Any:
 def pad(x: Any, padding: Any, value: float) -> Any:
     if not padding:
         return x
-    return tf.pad(x, padding, constant_values=tf.cast(value, x.dtype))
+    return tf.pad(x, padding, constant_values=tf.constant(np.asarray(value).astype(x.dtype.as_numpy_dtype)))
 
 
 @kernel
@@ -86,5 +87,3 @@ def scatter_slice(x: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any
         **{f"{name}_mask": bits for name, bits in masks.items()},
     )  # fmt: skip
 
-
-__all__ = ["size"]

@@ -52,3 +52,8 @@ def size(shape: Any) -> int:
     for n in shape:
         total *= int(n)
     return total
+
+
+def scalar(value: Any, dtype: Any) -> Any:
+    """A number or scalar tensor in the dtype; numbers do not pass through float32, as they would in tf.cast."""
+    return tf.cast(value, dtype) if isinstance(value, tf.Tensor) else tf.constant(value, dtype)

@@ -25,7 +25,8 @@ def gather(x: torch.Tensor, indices: torch.Tensor, axis: int) -> Any:
             return F.embedding(indices if x.device.type == "cpu" else _positive(indices, len(x)), x)
         except IndexError:
             pass
-    return x[(*[slice(None)] * axis, indices.long())]
+    index: Any = (*[slice(None)] * axis, indices.long())
+    return x[index]
 
 
 @kernel

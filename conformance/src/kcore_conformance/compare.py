@@ -1,0 +1,60 @@
+"""Whether two results are the same answer: dtype, shape, non-finite values exactly; finite ones within a tolerance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+#: Allowed error relative to the largest magnitude in the expected array (at least 1), by dtype.
+TOLERANCE = {"float64": 1e-9, "float32": 3e-5, "float16": 4e-3, "bfloat16": 3e-2}
+
+#: Where a backend lacks a dtype, the declared one comes back as the next narrower that it has.
+_NARROWER = {"int64": "int32", "float64": "float32", "uint64": "uint32"}
+
+
+class Mismatch(AssertionError):
+    """The backend's answer is not the expected one."""
+
+
+def expected_dtype(declared: str, available: frozenset[str]) -> str:
+    """The dtype that a backend with these dtypes gives for a declared one."""
+    while declared not in available and declared in _NARROWER:
+        declared = _NARROWER[declared]
+    return declared
+
+
+def same(got: Any, want: Any, what: str = "value", tolerance: float | None = None) -> None:
+    """Raise Mismatch unless `got` is the same answer as `want` (both arrays)."""
+    got, want = np.asarray(got), np.asarray(want)
+    if got.shape != want.shape:
+        raise Mismatch(f"{what}: shape {got.shape}, expected {want.shape}")
+    if want.dtype.kind in "biu":
+        if not np.array_equal(got.astype(want.dtype), want):
+            raise Mismatch(f"{what}: {_difference(got, want)}")
+        return
+    limit = tolerance or TOLERANCE.get(want.dtype.name, 1e-4)
+    if got.dtype.name in TOLERANCE:
+        limit = max(limit, TOLERANCE[got.dtype.name])
+    g, w = got.astype("float64"), want.astype("float64")
+    finite = np.isfinite(w)
+    if not np.array_equal(finite, np.isfinite(g)) or not np.array_equal(np.isnan(w), np.isnan(g)):
+        raise Mismatch(f"{what}: non-finite values differ; {_difference(got, want)}")
+    infinite = ~finite & ~np.isnan(w)
+    if not np.array_equal(g[infinite], w[infinite]):
+        raise Mismatch(f"{what}: infinities differ; {_difference(got, want)}")
+    if finite.any():
+        error = np.abs(g[finite] - w[finite]).max() / max(1.0, np.abs(w[finite]).max())
+        if not error <= limit:
+            raise Mismatch(f"{what}: relative error {error:.2e} above {limit:.0e}; {_difference(got, want)}")
+
+
+def _difference(got: np.ndarray, want: np.ndarray) -> str:
+    flat_got, flat_want = got.ravel(), want.ravel()
+    with np.errstate(invalid="ignore"):
+        differs = ~((flat_got == flat_want) | ((flat_got != flat_got) & (flat_want != flat_want)))
+    with np.errstate(invalid="ignore"):
+        gap = np.where(differs, np.abs(flat_got.astype("float64") - flat_want.astype("float64")), -1.0)
+    at = int(np.nanargmax(gap)) if gap.size and not np.isnan(gap).all() else 0
+    where = tuple(int(i) for i in np.unravel_index(at, got.shape)) if got.shape else ()
+    return f"at {where}: got {flat_got[at]!r}, expected {flat_want[at]!r}"
