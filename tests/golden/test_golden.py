@@ -18,7 +18,7 @@ from kcore import plugin
 RUNNER = Path(__file__).with_name("runner.py")
 
 #: Groups of cases that pass -> pattern of the cases to run. Others join as they pass.
-GROUPS = {"backend": ""}
+GROUPS = {"backend": "", "configs": "", "layers": ""}
 
 
 def installed():
