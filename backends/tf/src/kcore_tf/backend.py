@@ -108,7 +108,8 @@ class Backend:
                 specs = [tf.TensorSpec(x.shape, x.dtype) for x in inputs]
                 key_spec = None if key is None else tf.TensorSpec((2,), tf.int64)
                 trace = traces[shapes] = _flat_call(compiled.get_concrete_function(key_spec, *specs))
-            return trace(*inputs) if key is None else trace(tf.constant(key), *inputs)
+            # Of a function with updates alone a trace returns None.
+            return (trace(*inputs) if key is None else trace(tf.constant(key), *inputs)) or ()
 
         return call
 
