@@ -89,7 +89,7 @@ class Function:
         return executable(natives, self.steps)
 
     def prepared(self, training: int, backend: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
-        """`run_native` for a loop: takes NumPy arrays of the placeholders' dtypes and shapes, and does not check them."""
+        """`run_native` for a loop: takes NumPy arrays of the placeholders' dtypes and shapes, unchecked."""
         executable = self._executable(training, backend)
         feed = getattr(backend, "feed", backend.asarray)
         types = [tensor.dtype for tensor in self._feeds]

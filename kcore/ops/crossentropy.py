@@ -10,7 +10,7 @@ from kcore.errors import DTypeError, ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
 from kcore.ops.activation import log_softmax, softmax
-from kcore.ops.cases import FLOATS, INTS, Cases, Draw, Ints, Real, broadcast_shapes
+from kcore.ops.cases import FLOATS, INTS, Cases, Draw, Ints, Real
 from kcore.ops.elementwise import add, multiply, negative, sigmoid, softplus, subtract, unbroadcast
 from kcore.ops.indexing import one_hot
 from kcore.ops.reduction import sum_
@@ -138,22 +138,37 @@ def _sigmoid_vjp(g: Any, out: Any, target: Any, logits: Any) -> Any:
             unbroadcast(multiply(g, subtract(sigmoid(logits), target)), logits))  # fmt: skip
 
 
+def _sigmoid_spec(target: TensorSpec, logits: TensorSpec) -> TensorSpec:
+    # No broadcasting: (samples,) against (samples, 1) would be a loss for every pair of samples.
+    fits = target.rank == logits.rank and all(
+        a is None or b is None or a == b for a, b in zip(target.shape, logits.shape, strict=True)
+    )
+    if not fits:
+        raise ShapeError(
+            f"sigmoid_crossentropy expects targets of the logits' shape {logits.shape}, got {target.shape}."
+        )
+    return logits.with_shape(rules.broadcast_shapes(target.shape, logits.shape))
+
+
 def _probabilities(span: float) -> Any:
     def draw(d: Draw) -> Any:
-        dtype, shapes = d.dtype(FLOATS), broadcast_shapes(d)
-        return {"target": d.array(shapes[0], dtype, Real(0, 1)), "logits": d.array(shapes[1], dtype, Real(-span, span))}
+        dtype, shape = d.dtype(FLOATS), d.shape()
+        return {"target": d.array(shape, dtype, Real(0, 1)), "logits": d.array(shape, dtype, Real(-span, span))}
 
     return draw
 
 
-@composite(infer=rules.broadcast("target", "logits"), to_float=True, reference=_np_sigmoid, vjp=_sigmoid_vjp,
+@composite(infer=_sigmoid_spec, to_float=True, reference=_np_sigmoid, vjp=_sigmoid_vjp,
            cases=Cases(_probabilities(40), smooth=_probabilities(3)))  # fmt: skip
 def sigmoid_crossentropy(target: Tensor, logits: Tensor) -> Any:
     """Elementwise cross-entropy between probabilities and logits, without overflow.
 
     Args:
         target: probabilities in [0, 1].
-        logits: scores; the two broadcast together.
+        logits: scores, in the targets' shape.
+
+    Raises:
+        ShapeError: the shapes differ.
 
     >>> sigmoid_crossentropy(np.array([1.]), np.array([0.])).round(4)
     array([0.6931])

@@ -7,7 +7,7 @@ from typing import Any
 from kcore.errors import ArgumentError, ShapeError
 from kcore.ops import rules
 from kcore.ops.activation import clip, elu, hard_sigmoid, log_softmax, logsumexp, relu, selu, softmax, softsign
-from kcore.ops.cases import FLOATS, AxesOf, Cases, Draw, Real, Reduction, Unary
+from kcore.ops.cases import FLOATS, AxesOf, Cases, Distinct, Draw, Real, Reduction, Unary
 from kcore.ops.creation import random_uniform
 from kcore.ops.crossentropy import sigmoid_crossentropy, softmax_crossentropy, sparse_softmax_crossentropy
 from kcore.ops.elementwise import add, greater_equal, maximum, multiply, rsqrt, sqrt, square, subtract
@@ -135,8 +135,13 @@ def var(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     return mean(square(subtract(x, mean(x, axis=axis, keepdims=True))), axis=axis, keepdims=keepdims)
 
 
-@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True,
-           cases=Reduction(smooth=False))  # fmt: skip
+def _spread(d: Draw) -> Any:
+    """Reductions over at least two different elements: where the deviation is 0, its gradient is not finite."""
+    x = d.array((*d.shape(0, 2), d.integer(2, 4)), d.dtype(FLOATS), Distinct())
+    return {"x": x, "axis": d.choice([-1, None, [0, x.ndim - 1]]), "keepdims": d.boolean()}
+
+
+@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True, cases=Cases(_spread))
 def std(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     """Standard deviation (biased) over `axis`; its gradient is not finite where it is 0.
 

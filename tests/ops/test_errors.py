@@ -74,6 +74,7 @@ CASES: dict[str, tuple[Any, type[Exception], str]] = {
     "batch_norm": (lambda: norm.batch_norm(t(2, 3), t(4), None, 1, 1e-3), ShapeError, r"gamma of shape \(3,\)"),
     "moments": (lambda: norm.batch_normalization(t(2, 3), t(4), t(3), None, None), ShapeError, "expects mean"),
     "one-hot targets": (lambda: crossentropy.softmax_crossentropy(t(2), t(2, 3)), ShapeError, "Class indices"),
+    "sigmoid targets": (lambda: crossentropy.sigmoid_crossentropy(t(2), t(2, 1)), ShapeError, "the logits' shape"),
     "float classes": (lambda: crossentropy.sparse_softmax_crossentropy(t(2), t(2, 3)), DTypeError, "integer class"),
     "class shape": (
         lambda: crossentropy.sparse_softmax_crossentropy(t(2, 1, dtype="int32"), t(2, 3)), ShapeError,
