@@ -47,21 +47,3 @@ def keras_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     config.reload()
     yield home
     config.reload()
-
-
-@pytest.fixture(autouse=True)
-def examples_run_on_numpy(
-    request: pytest.FixtureRequest, doctest_namespace: dict[str, Any]
-) -> Iterator[None]:
-    """Examples in docstrings find `np` and `K`, and compute on the NumPy backend."""
-    if not isinstance(request.node, pytest.DoctestItem):
-        yield
-        return
-    import numpy as np
-
-    from kcore import backend as K
-    from kcore.backend.active import backend_scope
-
-    doctest_namespace.update(np=np, K=K)
-    with backend_scope("numpy"):
-        yield

@@ -32,12 +32,13 @@ def train(folder: Path) -> dict[str, object]:
     import kcore as keras
 
     keras.utils.set_random_seed(7)
+    verbose = 1 if sys.stdout.isatty() else 2  # a progress bar where somebody can see it move
     (x, y), (x_test, y_test) = digits.load()
     model = digits.convnet()
-    model.fit(x, y, batch_size=32, epochs=25, validation_data=(x_test, y_test), verbose=2)
+    model.fit(x, y, batch_size=32, epochs=25, validation_data=(x_test, y_test), verbose=verbose)
     model.save(str(folder / CONV_FILE))
     rows = digits.row_reader()
-    rows.fit(x[..., 0], y, batch_size=32, epochs=25, validation_data=(x_test[..., 0], y_test), verbose=2)
+    rows.fit(x[..., 0], y, batch_size=16, epochs=30, validation_data=(x_test[..., 0], y_test), verbose=verbose)
     rows.save(str(folder / LSTM_FILE))
     return {"accuracy": model.evaluate(x_test, y_test, verbose=0)[1]}
 
@@ -104,8 +105,10 @@ def run_step(step: str, folder: Path, backend: str | None, *, quiet: bool) -> di
         env["KERAS_BACKEND"] = backend
     report = folder / "report.json"
     command = [sys.executable, __file__, "--step", step, "--folder", str(folder)]
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE if quiet else None, check=False)
+    pipe = subprocess.PIPE if quiet else None
+    done = subprocess.run(command, env=env, stdout=pipe, stderr=pipe, check=False)
     if done.returncode:
+        sys.stderr.write((done.stderr or b"").decode())
         raise SystemExit(f"The step {step!r} failed under backend {backend or 'default'!r}.")
     return dict(json.loads(report.read_text()))
 

@@ -12,7 +12,20 @@ from collections.abc import Iterable
 
 
 class KcoreError(Exception):
-    """Base of all errors that kcore raises on purpose."""
+    """Base of all errors that kcore raises on purpose.
+
+    Tracebacks show a class's own name. Its `__name__` is that of the built-in exception that Keras 2.3.1 raised, for
+    programs that log or compare `type(error).__name__`.
+
+    >>> ShapeError.__qualname__, ShapeError.__name__
+    ('ShapeError', 'ValueError')
+    """
+
+    def __init_subclass__(cls, keras: type[Exception] | None = None, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        builtin = keras or next((base for base in cls.__mro__ if base.__module__ == "builtins"), Exception)
+        if builtin is not Exception:
+            cls.__name__ = builtin.__name__
 
 
 class ConfigError(KcoreError, ValueError):
@@ -65,6 +78,10 @@ class FileFormatError(KcoreError, ValueError, OSError):
     Keras 2.3.1 raised ValueError for content and h5py raises OSError for files that are not HDF5:
     this is both.
     """
+
+
+class MissingFileError(FileFormatError, FileNotFoundError, keras=OSError):
+    """There is no file where one was to be read."""
 
 
 class UnsafeFileError(FileFormatError):

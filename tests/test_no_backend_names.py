@@ -25,6 +25,7 @@ ALLOWED = {
         "config.py",
         "tensorflow",
     ): "SPEC section 1: the default that keras.json is created with (config.DEFAULTS)",
+    ("layers/keras1.py", "tf"): "the value of Keras 1's argument dim_ordering, which means channels_last",
     ("aliases.py", "tensorflow.keras"): "an import path that Keras scripts use (aliases.ALIASES)",
 }
 

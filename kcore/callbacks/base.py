@@ -149,6 +149,12 @@ class CallbackList:
             self._hooks[key] = [getattr(c, name) for c in self.callbacks if defines(c, *names)]
         return self._hooks[key]
 
+    def only_listener(self, mode: str) -> Any:
+        """The one callback with a hook for the end of a batch, if there is no other and none for its beginning."""
+        if self.batch_hooks(mode, "begin") or len(self.batch_hooks(mode, "end")) != 1:
+            return None
+        return getattr(self.batch_hooks(mode, "end")[0], "__self__", None)
+
     def listens(self, mode: str) -> bool:
         """Whether any callback has a hook for batches of this mode."""
         return bool(self.batch_hooks(mode, "begin") or self.batch_hooks(mode, "end"))

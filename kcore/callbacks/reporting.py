@@ -10,7 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,29 +44,34 @@ class BaseLogger(Callback):
         """Start anew."""
         self.seen = 0
         self.totals: dict[str, Any] = {}
-        self._pending: list[tuple[int, dict[str, Any]]] = []
-        self._last: dict[str, Any] = {}
+        self._pending: list[tuple[int, Sequence[str], Sequence[Any]]] = []
 
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Remember the values; nothing is fetched from the device yet."""
-        size = (logs or {}).get("size", 0)
+        """Remember the values."""
+        found = dict(raw_items(logs or {}))
+        size = found.pop("size", 0)
+        found.pop("batch", None)
+        self.add(size, list(found), list(found.values()))
+
+    def add(self, size: int, names: Sequence[str], values: Sequence[Any]) -> None:
+        """Remember a batch's values; nothing is fetched from the device yet."""
         self.seen += size
-        averaged = {}
-        for name, value in raw_items(logs or {}):
-            if name in self.stateful_metrics:
-                self._last[name] = value
-            elif name not in ("batch", "size"):
-                averaged[name] = value
-        self._pending.append((size, averaged))
+        self._pending.append((size, names, values))
         if len(self._pending) >= _FOLD_EVERY:
             self._fold()
 
     def _fold(self) -> None:
-        for size, values in self._pending:
-            for name, value in values.items():
-                number = on_host(value)
-                number = number.astype("float64") if isinstance(number, (np.ndarray, np.generic)) else number
-                self.totals[name] = self.totals.get(name, 0) + number * size
+        """Add up what was remembered; of stateful metrics the last value counts."""
+        for size, names, values in self._pending:
+            for name, value in zip(names, values, strict=True):
+                if name not in self.stateful_metrics:
+                    number = on_host(value)
+                    number = number.astype("float64") if isinstance(number, (np.ndarray, np.generic)) else number
+                    self.totals[name] = self.totals.get(name, 0) + number * size
+        if self._pending:
+            _, names, values = self._pending[-1]
+            last = {n: on_host(v) for n, v in zip(names, values, strict=True) if n in self.stateful_metrics}
+            self.totals.update(last)
         self._pending = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -74,7 +79,6 @@ class BaseLogger(Callback):
         if logs is None:
             return
         self._fold()
-        self.totals.update({name: on_host(value) for name, value in self._last.items()})
         for name in self.params["metrics"]:
             if name in self.totals:
                 value = self.totals[name]

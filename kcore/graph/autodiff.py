@@ -46,10 +46,10 @@ def pullback(outputs: Sequence[Symbolic], cotangents: Sequence[Symbolic | None],
         grads = [total.get(id(out)) for out in node.outputs]
         if all(g is None for g in grads):
             continue
-        with ir.entering(node.frame if node.frame is not None else ir.current_frame()):
-            for value, g in zip(*_vjp(node, grads), strict=True):
-                if g is not None and id(value) in dependent and dtypes.is_float(value.dtype):
-                    _accumulate(total, value, g)
+        # Nodes are made in the current frame, that of the gradient: cotangents may come from deeper than `node`.
+        for value, g in zip(*_vjp(node, grads), strict=True):
+            if g is not None and id(value) in dependent and dtypes.is_float(value.dtype):
+                _accumulate(total, value, g)
     return [total.get(id(v)) for v in wrt]
 
 

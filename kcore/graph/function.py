@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,20 +83,32 @@ class Function:
     def run_native(self, values: Sequence[Any], training: int, backend: Any = None) -> Sequence[Any]:
         """Run on values for the placeholders alone (no phase); returns native tensors, which may still be computing."""
         backend = backend if backend is not None else active.backend()
-        executable = self._executables.get((backend.name, training))
-        if executable is None or executable.backend is not backend:
-            executable = self._executables[backend.name, training] = Executable(self, backend, training)
+        executable = self._executable(training, backend)
         natives = [convert(backend, tensor, value) for tensor, value in zip(self._feeds, values)]
         self.steps += 1
         return executable(natives, self.steps)
 
+    def prepared(self, training: int, backend: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        """`run_native` for a loop: takes NumPy arrays of the placeholders' dtypes and shapes, and does not check them."""
+        executable = self._executable(training, backend)
+        feed = getattr(backend, "feed", backend.asarray)
+        types = [tensor.dtype for tensor in self._feeds]
+
+        def run(arrays: Sequence[Any]) -> Sequence[Any]:
+            self.steps += 1
+            return executable([feed(array, dtype) for array, dtype in zip(arrays, types)], self.steps)
+
+        return run
+
+    def _executable(self, training: int, backend: Any) -> Executable:
+        executable = self._executables.get((backend.name, training))
+        if executable is None or executable.backend is not backend:
+            executable = self._executables[backend.name, training] = Executable(self, backend, training)
+        return executable
+
     def source(self, training: int = 0) -> str:
         """The emitted source for the active backend (building it if need be)."""
-        backend = active.backend()
-        executable = self._executables.get((backend.name, training))
-        if executable is None:
-            executable = self._executables[backend.name, training] = Executable(self, backend, training)
-        return str(executable.function.source)
+        return str(self._executable(training, active.backend()).function.source)
 
     @property
     def feeds(self) -> list[Symbolic]:
@@ -121,6 +133,7 @@ class Executable:
         self._by_value = backend.state_style == "value"
         self._epoch = -1
         self._compiled: Any = None
+        self._bound: list[int] = []
         if self._by_value:
             self._compiled = backend.finalize(self.function, name=owner.name, state=(), params=())
 

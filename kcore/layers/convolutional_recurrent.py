@@ -219,8 +219,8 @@ class ConvLSTM2DCell(Layer):
         """One step: the output h, and the new states [h, c]."""
         h, c = states[0], states[1]
         masks, recurrent_masks = self._masks(inputs, training)
-        x = self._gates(inputs, masks, self.input_conv, self.kernel, self.bias)
-        before = self._gates(h, recurrent_masks, lambda h, w, _: self.recurrent_conv(h, w), self.recurrent_kernel)
+        x = self._gates(inputs, masks, self.kernel, lambda x, w, b: self.input_conv(x, w, b, self.padding), self.bias)
+        before = self._gates(h, recurrent_masks, self.recurrent_kernel, lambda h, w, _: self.recurrent_conv(h, w))
         i, f, g, o = (a + b for a, b in zip(x, before, strict=True))
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
         h = self.recurrent_activation(o) * self.activation(c)
@@ -228,7 +228,7 @@ class ConvLSTM2DCell(Layer):
             h._uses_learning_phase = True
         return h, [h, c]
 
-    def _gates(self, x: Any, masks: Masks, conv: Any, kernel: Any, bias: Any = None) -> list[Any]:
+    def _gates(self, x: Any, masks: Masks, kernel: Any, conv: Any, bias: Any = None) -> list[Any]:
         """The convolutions for the four gates: one by one where each has a dropout mask of its own, else at once."""
         spans = [slice(i * self.filters, (i + 1) * self.filters) for i in range(4)]
         if masks is not None:
@@ -239,10 +239,10 @@ class ConvLSTM2DCell(Layer):
         z = conv(x, kernel, bias)
         return [z[:, span] if self.data_format == "channels_first" else z[:, :, :, span] for span in spans]
 
-    def input_conv(self, x: Any, w: Any, b: Any = None, padding: str | None = None) -> Any:
+    def input_conv(self, x: Any, w: Any, b: Any = None, padding: str = "valid") -> Any:
         """The convolution of the inputs."""
         y = K.conv2d(
-            x, w, strides=self.strides, padding=padding or self.padding, data_format=self.data_format,
+            x, w, strides=self.strides, padding=padding, data_format=self.data_format,
             dilation_rate=self.dilation_rate,
         )  # fmt: skip
         return y if b is None else K.bias_add(y, b, data_format=self.data_format)

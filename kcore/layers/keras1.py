@@ -73,6 +73,16 @@ def accepts_keras1(renames: Mapping[str, str], *, rank: int | None = None) -> Ca
     return decorate
 
 
+def atrous(layer: type, *args: Any, **kwargs: Any) -> Any:
+    """A convolution under the name that dilated ones had in Keras 1, with `atrous_rate` for `dilation_rate`."""
+    if "dilation_rate" in kwargs:
+        raise TypeError(f"The atrous layers of Keras 1 take `atrous_rate`; use {layer.__name__} with `dilation_rate`.")
+    if "atrous_rate" in kwargs:
+        kwargs["dilation_rate"] = kwargs.pop("atrous_rate")
+    warnings.warn(f"The atrous layers of Keras 1 are {layer.__name__} with `dilation_rate` now.", stacklevel=3)
+    return layer(*args, **kwargs)
+
+
 def _sequence_shape(kwargs: dict[str, Any]) -> None:
     """`input_dim` and `input_length` of layers that take sequences, as `input_shape`."""
     if kwargs.get("input_dim") is not None and "input_shape" not in kwargs:

@@ -27,9 +27,10 @@ ROOMS: Final[dict[str, str]] = {
     "kcore.layers.noise": "AlphaDropout GaussianDropout GaussianNoise",
     "kcore.layers.advanced_activations": "ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU",
     "kcore.layers.convolutional": """
-        Conv1D Conv2D Conv2DTranspose Conv3D Conv3DTranspose Convolution1D Convolution2D Convolution3D Cropping1D
-        Cropping2D Cropping3D Deconvolution2D Deconvolution3D DepthwiseConv2D SeparableConv1D SeparableConv2D
-        UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D""",
+        AtrousConvolution1D AtrousConvolution2D Conv1D Conv2D Conv2DTranspose Conv3D Conv3DTranspose Convolution1D
+        Convolution2D Convolution3D Cropping1D Cropping2D Cropping3D Deconvolution2D Deconvolution3D DepthwiseConv2D
+        SeparableConv1D SeparableConv2D UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D
+        ZeroPadding3D""",
     "kcore.layers.pooling": """
         AveragePooling1D AveragePooling2D AveragePooling3D AvgPool1D AvgPool2D AvgPool3D GlobalAveragePooling1D
         GlobalAveragePooling2D GlobalAveragePooling3D GlobalAvgPool1D GlobalAvgPool2D GlobalAvgPool3D GlobalMaxPool1D

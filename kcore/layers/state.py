@@ -216,13 +216,13 @@ class LayerState:
             return []
         return self._updates + [update for layer in self._inner_layers() for update in layer.updates]
 
-    def get_losses_for(self, inputs: Any) -> list[Any]:
+    def get_losses_for(self, inputs: Any = None) -> list[Any]:
         """Penalties that depend on these inputs, or for None those that depend on no input."""
         key = None if inputs is None else object_list_uid(inputs)
         inner = [loss for layer in self._inner_layers() for loss in layer.get_losses_for(inputs)]
         return self._per_input_losses.get(key, []) + inner
 
-    def get_updates_for(self, inputs: Any) -> list[Any]:
+    def get_updates_for(self, inputs: Any = None) -> list[Any]:
         """Updates that depend on these inputs, or for None those that depend on no input."""
         if not self.trainable and not self.stateful:
             return []

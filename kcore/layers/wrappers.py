@@ -55,14 +55,14 @@ class Wrapper(Layer):
     def _inner_inputs(self, inputs: Any) -> Any:
         return inputs if inputs is None else self._input_map.get(object_list_uid(inputs), inputs)
 
-    def get_updates_for(self, inputs: Any) -> list[Any]:
+    def get_updates_for(self, inputs: Any = None) -> list[Any]:
         """Updates that depend on these inputs, or for None those that depend on no input."""
         if not self.trainable and not self.stateful:
             return []
         own = self._per_input_updates.get(None if inputs is None else object_list_uid(inputs), [])
         return own + self._inside("get_updates_for", inputs)
 
-    def get_losses_for(self, inputs: Any) -> list[Any]:
+    def get_losses_for(self, inputs: Any = None) -> list[Any]:
         """Penalties that depend on these inputs, or for None those that depend on no input."""
         own = self._per_input_losses.get(None if inputs is None else object_list_uid(inputs), [])
         return own + self._inside("get_losses_for", inputs)

@@ -253,10 +253,12 @@ class Network(Configuration, GraphExecution, Layer):
             return []
         return _unique(self._collect("updates"))
 
-    def _collect(self, what: str) -> list[Any]:
+    def _collect(self, what: str, *, stateful_only: bool = False) -> list[Any]:
         """`losses` or `updates` of all layers that this model's inputs lead to, and those that need no input."""
         found: list[Any] = []
         for layer in self.layers:
+            if stateful_only and not layer.stateful:
+                continue
             if not self._is_graph_network:  # calls on other inputs left theirs too
                 found += [item for item in getattr(layer, what) if not self.inputs or needs_only(item, self.inputs)]
                 continue
@@ -279,7 +281,7 @@ class Network(Configuration, GraphExecution, Layer):
     @property
     def state_updates(self) -> list[Any]:
         """Updates of stateful layers: prediction makes them too."""
-        return [update for layer in self.layers if layer.stateful for update in layer.updates]
+        return _unique(self._collect("updates", stateful_only=True))
 
     def reset_states(self) -> None:
         """Forget the states of all stateful layers."""

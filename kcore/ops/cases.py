@@ -1,8 +1,8 @@
 """Valid inputs of ops, as neutral data: what the conformance suite and the core's own tests draw from.
 
 A `Cases` maps a `Draw` (a source of random choices; hypothesis in the suite, NumPy here) to one set of arguments for an
-op. Declarations write them with the helpers below: `Unary(Real(-5, 5))`, `Binary(...)`, `Reduction(...)`, or a function of
-a Draw. Nothing here knows a test framework, ops, graphs or backends.
+op. Declarations write them with the helpers below: `Unary(Real(-5, 5))`, `Binary(...)`, `Reduction(...)`, or a function
+of a Draw. Nothing here knows a test framework, ops, graphs or backends.
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ def with_attributes(d: Draw, arguments: Arguments, attributes: Arguments) -> Arg
 # --- families ---------------------------------------------------------------------------------------------------------
 
 
-def Unary(values: Values | None = None, *, dtypes: Sequence[str] = FLOATS, smooth: Values | bool = True, min_rank: int = 0,
-          name: str = "x", **attributes: Any) -> Cases:  # fmt: skip
+def Unary(values: Values | None = None, *, dtypes: Sequence[str] = FLOATS, smooth: Values | bool = True,
+          min_rank: int = 0, name: str = "x", **attributes: Any) -> Cases:  # fmt: skip
     """One operand of any shape.
 
     Args:

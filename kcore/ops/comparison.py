@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,20 +10,21 @@ import numpy as np
 from kcore.ops import rules
 from kcore.ops.broadcasting import unbroadcast, zeros_of
 from kcore.ops.cases import FLOATS, NUMBERS, Binary, Bools, Cases, Draw, Real, Ties, Unary, broadcast_shapes
-from kcore.ops.spec import Tensor, primitive
+from kcore.ops.spec import F, Tensor, primitive
 
 #: Few values, so that ties are met as often as not.
 _TIES = Binary(Ties(), dtypes=(*NUMBERS, "bool"), smooth=False)
+_ORDERED = Binary(Ties(), dtypes=NUMBERS, smooth=False)
 _BOOLS = Binary(Bools(), dtypes=("bool",), smooth=False)
 _ROUNDED = Unary(Real(-4, 4, edges=(-0.5, 0.5, 1.5, 2.5, 0.0)), dtypes=(*FLOATS, "float16"), smooth=False)
 _TESTED = Unary(Real(nonfinite=True), smooth=False)
 
 
-def _comparison(cases: Any) -> Any:
+def _comparison(cases: Any) -> Callable[[F], F]:
     return primitive(infer=rules.broadcast("x", "y", dtype="bool"), differentiable=False, host=True, cases=cases)
 
 
-def _step() -> Any:
+def _step() -> Callable[[F], F]:
     return primitive(infer=rules.same("x"), differentiable=False, cases=_ROUNDED)
 
 
@@ -55,7 +57,7 @@ def not_equal(x: Tensor, y: Tensor) -> Any:
     return np.not_equal(x, y)
 
 
-@_comparison(_TIES)
+@_comparison(_ORDERED)
 def greater(x: Tensor, y: Tensor) -> Any:
     """Where x > y, with broadcasting; as bool.
 
@@ -65,7 +67,7 @@ def greater(x: Tensor, y: Tensor) -> Any:
     return np.greater(x, y)
 
 
-@_comparison(_TIES)
+@_comparison(_ORDERED)
 def greater_equal(x: Tensor, y: Tensor) -> Any:
     """Where x >= y, with broadcasting; as bool.
 
@@ -75,7 +77,7 @@ def greater_equal(x: Tensor, y: Tensor) -> Any:
     return np.greater_equal(x, y)
 
 
-@_comparison(_TIES)
+@_comparison(_ORDERED)
 def less(x: Tensor, y: Tensor) -> Any:
     """Where x < y, with broadcasting; as bool.
 
@@ -85,7 +87,7 @@ def less(x: Tensor, y: Tensor) -> Any:
     return np.less(x, y)
 
 
-@_comparison(_TIES)
+@_comparison(_ORDERED)
 def less_equal(x: Tensor, y: Tensor) -> Any:
     """Where x <= y, with broadcasting; as bool.
 
@@ -156,7 +158,7 @@ def round_(x: Tensor) -> Any:
     >>> round_(np.array([0.5, 1.5, 1.6]))
     array([0., 2., 2.])
     """
-    return np.round(x)
+    return np.round(x).astype(np.asarray(x).dtype)
 
 
 @primitive(infer=rules.same("x", "bool"), differentiable=False, cases=_TESTED)

@@ -94,8 +94,8 @@ def _conv_transpose_spec(x: TensorSpec, kernel: TensorSpec, output_shape: Any, s
     made = kernel.shape[-2] * groups if kernel.shape[-2] is not None else None
     if out[at] is not None and made is not None and out[at] != made:
         raise ShapeError(
-            f"conv_transpose: output_shape {tuple(out)} has {out[at]} channels ({data_format}), but the kernel of shape "
-            f"{kernel.shape} with groups={groups} makes {made}."
+            f"conv_transpose: output_shape {tuple(out)} has {out[at]} channels ({data_format}), but the kernel of "
+            f"shape {kernel.shape} with groups={groups} makes {made}."
         )
     out[at] = made if out[at] is None else out[at]
     _check_transposed_sizes(x, kernel, out, strides, padding, dilation, data_format)
@@ -110,8 +110,8 @@ def _check_transposed_sizes(x: TensorSpec, kernel: TensorSpec, out: Sequence[int
             continue
         if window_output(m, k, strides[i], dilation[i], padding) != n:
             raise ShapeError(
-                f"conv_transpose: axis {axis} of output_shape {tuple(out)} does not fit: a convolution (kernel {k}, stride "
-                f"{strides[i]}, dilation {dilation[i]}, padding {padding!r}) of size {m} does not give {n}, "
+                f"conv_transpose: axis {axis} of output_shape {tuple(out)} does not fit: a convolution (kernel {k}, "
+                f"stride {strides[i]}, dilation {dilation[i]}, padding {padding!r}) of size {m} does not give {n}, "
                 f"the size of the input of shape {x.shape} there."
             )
 
@@ -124,8 +124,8 @@ def _kernel_grad_spec(x: TensorSpec, g: TensorSpec, kernel_shape: Any, strides: 
         shape[-1] = g.shape[at]
     _check_kernel("conv_kernel_grad", shape, x.rank, x.shape[at], groups, x, data_format)
     if g.shape[at] is not None and shape[-1] is not None and g.shape[at] != shape[-1]:
-        raise ShapeError(f"conv_kernel_grad: kernel_shape {tuple(shape)} makes {shape[-1]} channels, but the gradient has "
-                         f"{g.shape[at]}: its shape is {g.shape} ({data_format}).")  # fmt: skip
+        raise ShapeError(f"conv_kernel_grad: kernel_shape {tuple(shape)} makes {shape[-1]} channels, but the gradient "
+                         f"has {g.shape[at]}: its shape is {g.shape} ({data_format}).")  # fmt: skip
     return TensorSpec(tuple(shape), x.dtype)
 
 
@@ -191,10 +191,8 @@ def _conv_transpose(x: Any, kernel: Any, output_shape: Any, strides: Any, paddin
     rows = _grouped(rows, groups) if groups > 1 else rows
     for position, index in offsets(g.ndim, range(1, g.ndim - 1), window, strides, dilation, out):
         part = weights[position]
-        if groups > 1:
-            piece = (rows @ _grouped(part, groups).transpose(0, 2, 1)).transpose(1, 0, 2)
-        else:
-            piece = rows @ part.T
+        flipped = _grouped(part, groups).transpose(0, 2, 1) if groups > 1 else part.T
+        piece = (rows @ flipped).transpose(1, 0, 2) if groups > 1 else rows @ flipped
         full[index] += piece.reshape(g.shape[0], *out, taken * groups)
     inside = (slice(None), *(slice(a, a + n) for n, (a, _) in zip(sizes, pads, strict=True)))
     return _back(full[inside], data_format, dtype)
@@ -203,7 +201,7 @@ def _conv_transpose(x: Any, kernel: Any, output_shape: Any, strides: Any, paddin
 def _conv_kernel_grad(x: Any, g: Any, kernel_shape: Any, strides: Any, padding: str, dilation: Any, data_format: str,
                       groups: int = 1) -> Any:  # fmt: skip
     dtype, images, g = np.asarray(x).dtype, _last(x, data_format), _last(g, data_format)
-    *window, taken, made = kernel_shape
+    *window, _, made = kernel_shape
     patches, out = _patches(images, window, strides, padding, dilation)
     rows, area = images.shape[0] * math.prod(out), math.prod(window)
     columns = _columns(patches, rows, area, groups)
@@ -259,7 +257,9 @@ def _conv_vjp(g: Any, out: Any, x: Any, kernel: Any, *geometry: Any) -> Any:
 
 
 @primitive(infer=_conv_spec, reference=_conv, vjp=_conv_vjp, normalize=_normalize("conv"), cases=Cases(_conv_case))
-def conv(x: Tensor, kernel: Tensor, strides: Any, padding: str, dilation: Any, data_format: str, groups: int = 1) -> Any:
+def conv(
+    x: Tensor, kernel: Tensor, strides: Any, padding: str, dilation: Any, data_format: str, groups: int = 1
+) -> Any:
     """Convolution (cross-correlation) of images with a kernel.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import dtypes, rules
 from kcore.ops.cases import FLOATS, INTS, Cases, Draw
-from kcore.ops.spec import Dims, primitive
+from kcore.ops.spec import Dims, F, primitive
 
 
 def _filled(shape: Any, dtype: str, **_: Any) -> TensorSpec:
@@ -20,7 +21,9 @@ def _fills(d: Draw) -> Any:
     return {"shape": d.shape(), "value": float(d.integer(-3, 3)), "dtype": d.dtype((*FLOATS, *INTS, "float16"))}
 
 
-@primitive(infer=lambda shape, value, dtype: _filled(shape, dtype), differentiable=False, cases=Cases(_fills, smooth=False))
+@primitive(
+    infer=lambda shape, value, dtype: _filled(shape, dtype), differentiable=False, cases=Cases(_fills, smooth=False)
+)
 def full(shape: Dims, value: float, dtype: str = "float32") -> Any:
     """A tensor filled with one value.
 
@@ -69,7 +72,7 @@ def _drawn(**choices: Any) -> Cases:
     return Cases(draw, smooth=False)
 
 
-def _random(**extra: Any) -> Any:
+def _random(**extra: Any) -> Callable[[F], F]:
     def rule(**a: Any) -> TensorSpec:
         return _filled(a["shape"], a["dtype"])
 

@@ -21,8 +21,8 @@ from kcore.ops.spec import Tensor, composite, spec_of
 def _softmax_spec(target: TensorSpec, logits: TensorSpec, axis: int) -> TensorSpec:
     if target.rank != logits.rank:
         raise ShapeError(
-            f"softmax_crossentropy expects targets of the logits' shape {logits.shape}, got {target.shape}. Class indices "
-            "go to sparse_softmax_crossentropy."
+            f"softmax_crossentropy expects targets of the logits' shape {logits.shape}, got {target.shape}. Class "
+            "indices go to sparse_softmax_crossentropy."
         )
     shape = rules.broadcast_shapes(target.shape, logits.shape)
     return logits.with_shape(n for i, n in enumerate(shape) if i != axis)
@@ -58,8 +58,8 @@ def _distributions(span: float) -> Any:
     return draw
 
 
-@composite(infer=_softmax_spec, cases=Cases(_distributions(40), smooth=_distributions(3)), normalize=_normalize, to_float=True, reference=_np_softmax_crossentropy,
-           vjp=_softmax_crossentropy_vjp)  # fmt: skip
+@composite(infer=_softmax_spec, normalize=_normalize, to_float=True, reference=_np_softmax_crossentropy,
+           vjp=_softmax_crossentropy_vjp, cases=Cases(_distributions(40), smooth=_distributions(3)))  # fmt: skip
 def softmax_crossentropy(target: Tensor, logits: Tensor, axis: int = -1) -> Any:
     """Cross-entropy between distributions and logits: `-sum(target * log_softmax(logits))` along `axis`.
 
@@ -81,8 +81,8 @@ def _sparse_spec(target: TensorSpec, logits: TensorSpec) -> TensorSpec:
         raise DTypeError(f"sparse_softmax_crossentropy expects integer class indices, got {target.dtype}.")
     if target.rank != logits.rank - 1:
         raise ShapeError(
-            f"sparse_softmax_crossentropy expects one class index per row of logits: for logits of shape {logits.shape} "
-            f"targets of shape {logits.shape[:-1]}, got {target.shape}."
+            f"sparse_softmax_crossentropy expects one class index per row of logits: for logits of shape "
+            f"{logits.shape} targets of shape {logits.shape[:-1]}, got {target.shape}."
         )
     return logits.with_shape(rules.broadcast_shapes(target.shape, logits.shape[:-1]))
 
@@ -106,8 +106,8 @@ def _classes(span: float) -> Any:
     return draw
 
 
-@composite(infer=_sparse_spec, static=("logits",), promote=("logits",), to_float=True, reference=_np_sparse, vjp=_sparse_vjp,
-           cases=Cases(_classes(40), smooth=_classes(3)))  # fmt: skip
+@composite(infer=_sparse_spec, static=("logits",), promote=("logits",), to_float=True, reference=_np_sparse,
+           vjp=_sparse_vjp, cases=Cases(_classes(40), smooth=_classes(3)))  # fmt: skip
 def sparse_softmax_crossentropy(target: Tensor, logits: Tensor) -> Any:
     """Cross-entropy between class indices and logits along the last axis.
 
@@ -122,7 +122,9 @@ def sparse_softmax_crossentropy(target: Tensor, logits: Tensor) -> Any:
     spec = spec_of(logits)
     classes = spec.shape[-1]
     if classes is None:
-        raise ShapeError(f"sparse_softmax_crossentropy needs a known number of classes, got logits of shape {spec.shape}.")
+        raise ShapeError(
+            f"sparse_softmax_crossentropy needs a known number of classes, got logits of shape {spec.shape}."
+        )
     return negative(sum_(multiply(one_hot(target, classes, spec.dtype), log_softmax(logits)), axis=-1))
 
 

@@ -83,7 +83,7 @@ def _cost_spec(
     return TensorSpec(rules.broadcast_shapes(labels.shape[:1], y_pred.shape[:1]), y_pred.dtype)
 
 
-@composite(infer=_cost_spec, promote=(), reference=reference.cost, cases=Cases(reference.cost_case))
+@composite(infer=_cost_spec, static=("y_pred",), promote=(), reference=reference.cost, cases=Cases(reference.cost_case))
 def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length: Tensor) -> Any:
     """Minus the logarithm of the probability of the labels, summed over all alignments.
 
@@ -171,7 +171,7 @@ def _greedy_spec(y_pred: TensorSpec, input_length: TensorSpec) -> tuple[TensorSp
     return TensorSpec(y_pred.shape[:2], "int64"), TensorSpec((y_pred.shape[0], 1), y_pred.dtype)
 
 
-@composite(infer=_greedy_spec, promote=(), multiple=True, differentiable=False, reference=reference.greedy,
+@composite(infer=_greedy_spec, static=("y_pred",), promote=(), multiple=True, differentiable=False, reference=reference.greedy,
            cases=Cases(reference.greedy_case, smooth=False))  # fmt: skip
 def ctc_greedy(y_pred: Tensor, input_length: Tensor) -> Any:
     """The path of the most probable class at each step: repeats merged, blanks dropped; and minus its log probability.
@@ -213,7 +213,7 @@ def _beam_spec(
     return TensorSpec((batch, top_paths, time), "int64"), TensorSpec((batch, top_paths), y_pred.dtype)
 
 
-@composite(infer=_beam_spec, promote=(), multiple=True, differentiable=False, reference=reference.beam_search,
+@composite(infer=_beam_spec, static=("y_pred",), promote=(), multiple=True, differentiable=False, reference=reference.beam_search,
            cases=Cases(reference.beam_case, smooth=False))  # fmt: skip
 def ctc_beam_search(
     y_pred: Tensor, input_length: Tensor, beam_width: int = 100, top_paths: int = 1, merge_repeated: bool = False

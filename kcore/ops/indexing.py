@@ -32,8 +32,8 @@ def _gathered(d: Draw, names: Any = (*FLOATS, *INTS)) -> Any:
     return {"x": x, "indices": indices, "axis": axis}
 
 
-@primitive(infer=_gather_spec, normalize=rules.normalize_axis, vjp=_gather_vjp, reference=_gather, promote=(), host=True,
-           cases=Cases(_gathered, smooth=lambda d: _gathered(d, FLOATS)))  # fmt: skip
+@primitive(infer=_gather_spec, normalize=rules.normalize_axis, vjp=_gather_vjp, reference=_gather, promote=(),
+           host=True, cases=Cases(_gathered, smooth=lambda d: _gathered(d, FLOATS)))  # fmt: skip
 def gather(x: Tensor, indices: Tensor, axis: int = 0) -> Any:
     """Slices of x along `axis` at integer indices.
 
@@ -87,7 +87,8 @@ def scatter_add(indices: Tensor, updates: Tensor, shape: Dims, axis: int = 0) ->
 
 @primitive(infer=lambda indices, num_classes, dtype: TensorSpec((*indices.shape, num_classes), dtype),
            differentiable=False, promote=(),
-           cases=Unary(Ints(-1, 4), dtypes=INTS, smooth=False, name="indices", num_classes=4, dtype="float32"))  # fmt: skip
+           cases=Unary(Ints(-1, 4), dtypes=INTS, smooth=False, name="indices", num_classes=4,
+                       dtype="float32"))  # fmt: skip
 def one_hot(indices: Tensor, num_classes: int, dtype: str = "float32") -> Any:
     """1 at the index, 0 elsewhere, along a new last axis.
 

@@ -37,7 +37,9 @@ def _concatenate_spec(xs: Sequence[TensorSpec], axis: int) -> TensorSpec:
             if i == axis or n is None:
                 continue
             if sizes[i] is not None and sizes[i] != n:
-                raise ShapeError(f"Cannot concatenate shapes {[s.shape for s in xs]} along axis {axis}: axis {i} differs.")
+                raise ShapeError(
+                    f"Cannot concatenate shapes {[s.shape for s in xs]} along axis {axis}: axis {i} differs."
+                )
             sizes[i] = n
     along = [x.shape[axis] for x in xs]
     sizes[axis] = None if None in along else sum(along)  # type: ignore[arg-type]
@@ -88,7 +90,9 @@ def _stack_spec(xs: Sequence[TensorSpec], axis: int) -> TensorSpec:
     first = xs[0]
     sizes: list[int | None] = list(first.shape)
     for x in xs[1:]:
-        if x.rank != first.rank or any(a not in (None, b) and b is not None for a, b in zip(sizes, x.shape, strict=True)):
+        if x.rank != first.rank or any(
+            a not in (None, b) and b is not None for a, b in zip(sizes, x.shape, strict=True)
+        ):
             raise ShapeError(f"Cannot stack tensors of shapes {[s.shape for s in xs]}: they differ.")
         sizes = [b if a is None else a for a, b in zip(sizes, x.shape, strict=True)]
     return TensorSpec((*sizes[:axis], len(xs), *sizes[axis:]), first.dtype)

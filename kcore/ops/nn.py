@@ -37,7 +37,7 @@ def _bias_spec(x: Any, bias: Any, data_format: str) -> Any:
 
 
 def _bias_shape(bias: Any, rank: int, data_format: str) -> tuple[Any, ...]:
-    """The bias's shape as it is broadcast; one for each position is kept channels_last, and reshaped, as Keras 2 did."""
+    """The bias's shape as it is broadcast. One for each position is channels_last and reshaped, as Keras 2 did."""
     full = (*(1,) * (rank - 1), bias[-1]) if len(bias) == 1 else (1, *bias)
     if data_format == "channels_last" or rank < 3:
         return full
@@ -82,8 +82,8 @@ def _dropout_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None
     noise = arguments["noise_shape"]
     if noise is not None and isinstance(noise, (list, tuple)):
         if len(noise) != specs["x"].rank:
-            raise ShapeError(f"dropout expects a noise_shape of {specs['x'].rank} entries for shape {specs['x'].shape}, "
-                             f"got {tuple(noise)}.")  # fmt: skip
+            raise ShapeError(f"dropout expects a noise_shape of {specs['x'].rank} entries for shape "
+                             f"{specs['x'].shape}, got {tuple(noise)}.")  # fmt: skip
         arguments["noise_shape"] = tuple(noise)
 
 
@@ -93,7 +93,9 @@ def _dropped(d: Draw) -> Any:
     return {"x": x, "level": d.choice([0.5, 0.0, 0.9]), "noise_shape": noise, "seed": 7}
 
 
-@composite(infer=rules.same("x"), random=True, cases=Cases(_dropped, smooth=False), to_float=True, normalize=_dropout_normalize)
+@composite(
+    infer=rules.same("x"), random=True, cases=Cases(_dropped, smooth=False), to_float=True, normalize=_dropout_normalize
+)
 def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None) -> Any:
     """x with a random fraction `level` of its elements set to zero, the others scaled by 1 / (1 - level).
 

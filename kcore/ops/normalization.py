@@ -102,8 +102,8 @@ def _batches(d: Draw) -> Any:
     return {"x": x, "gamma": gamma, "beta": beta, "axis": axis, "epsilon": d.choice([1e-3, 0.1])}
 
 
-@composite(infer=_batch_norm_spec, cases=Cases(_batches), normalize=_axis_normalize, to_float=True, multiple=True, reference=_np_batch_norm,
-           vjp=_batch_norm_vjp)  # fmt: skip
+@composite(infer=_batch_norm_spec, normalize=_axis_normalize, to_float=True, multiple=True, reference=_np_batch_norm,
+           vjp=_batch_norm_vjp, cases=Cases(_batches))  # fmt: skip
 def batch_norm(x: Tensor, gamma: MaybeTensor, beta: MaybeTensor, axis: int, epsilon: float) -> Any:
     """x normalised by the mean and variance of the batch, over all axes but one.
 
@@ -163,7 +163,8 @@ def _moments(d: Draw) -> Any:
     full = tuple(n if i == axis % x.ndim else 1 for i, n in enumerate(x.shape))
     shape = d.choice([size, full])
     return {"x": x, "mean": d.array(shape, dtype, Real()), "var": d.array(shape, dtype, Real(0.1, 2)),
-            "beta": _maybe(d, shape, dtype), "gamma": _maybe(d, shape, dtype), "axis": axis, "epsilon": 1e-3}  # fmt: skip
+            "beta": _maybe(d, shape, dtype), "gamma": _maybe(d, shape, dtype), "axis": axis,
+            "epsilon": 1e-3}  # fmt: skip
 
 
 @composite(infer=_inference_spec, cases=Cases(_moments), normalize=_axis_normalize, to_float=True)
@@ -173,7 +174,8 @@ def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: MaybeTensor,
 
     Args:
         x: tensor of any shape.
-        mean, var, beta, gamma: vectors along `axis`, or tensors that broadcast to x's shape; beta and gamma may be None.
+        mean, var, beta, gamma: vectors along `axis`, or tensors that broadcast to x's shape; beta and gamma may be
+            None.
         axis: the axis of the channels.
         epsilon: added to the variance.
 
@@ -184,9 +186,7 @@ def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: MaybeTensor,
     array([[-1.], [ 1.]])
     """
     spec = spec_of(x)
-    mean, var, beta, gamma = (
-        p if p is None else _given(p, spec.rank, axis) for p in (mean, var, beta, gamma)
-    )
+    mean, var, beta, gamma = (p if p is None else _given(p, spec.rank, axis) for p in (mean, var, beta, gamma))
     scale = rsqrt(add(var, epsilon))
     scale = scale if gamma is None else multiply(scale, gamma)
     y = multiply(subtract(x, mean), scale)

@@ -11,10 +11,6 @@ from kcore.ops import elementwise as ew
 from kcore.ops import linalg, shaping
 
 
-def _forward(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: fn(self, other)
-
-
 def _backward(fn: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return lambda self, other: fn(other, self)
 
@@ -28,10 +24,10 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 for _name, _fn in _BINARY.items():
-    setattr(Symbolic, f"__{_name}__", _forward(_fn))
+    setattr(Symbolic, f"__{_name}__", _fn)
     setattr(Symbolic, f"__r{_name}__", _backward(_fn))
 for _name, _fn in _COMPARE.items():
-    setattr(Symbolic, f"__{_name}__", _forward(_fn))
+    setattr(Symbolic, f"__{_name}__", _fn)
 
 
 def _to_array(self: SymbolicTensor, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -51,10 +47,12 @@ def _scalar(kind: type) -> Callable[[Any], Any]:
     return convert
 
 
-Symbolic.__neg__ = lambda self: ew.negative(self)  # type: ignore[attr-defined]
-Symbolic.__abs__ = lambda self: ew.abs_(self)  # type: ignore[attr-defined]
-Symbolic.__invert__ = lambda self: ew.logical_not(self)  # type: ignore[attr-defined]
-Symbolic.__getitem__ = lambda self, index: shaping.getitem(self, index)  # type: ignore[attr-defined]
+_OTHER: dict[str, Callable[..., Any]] = {
+    "neg": ew.negative, "abs": ew.abs_, "invert": ew.logical_not, "getitem": shaping.getitem,
+}  # fmt: skip
+for _name, _method in _OTHER.items():
+    setattr(Symbolic, f"__{_name}__", _method)
+
 SymbolicTensor.__array__ = _to_array  # type: ignore[attr-defined]
 SymbolicTensor.__float__ = _scalar(float)  # type: ignore[attr-defined]
 SymbolicTensor.__int__ = _scalar(int)  # type: ignore[attr-defined]

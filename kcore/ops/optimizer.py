@@ -15,7 +15,7 @@ import numpy as np
 from kcore.errors import GraphError, ShapeError
 from kcore.ops.cases import FLOATS, Attribute, Cases, Choice, Draw, Real, with_attributes
 from kcore.ops.elementwise import abs_, add, divide, maximum, multiply, sqrt, square, subtract
-from kcore.ops.spec import Tensor, Tensors, composite
+from kcore.ops.spec import F, Tensor, Tensors, composite
 
 
 def _rule(op: str, lists: Sequence[str]) -> Callable[..., Any]:
@@ -29,7 +29,10 @@ def _rule(op: str, lists: Sequence[str]) -> Callable[..., Any]:
             if len(a[name]) != len(params):
                 raise GraphError(f"{op} got {len(params)} params, but {len(a[name])} {name}.")
             for p, s in zip(params, a[name], strict=True):
-                if any(m is not None and n is not None and m != n for m, n in zip(p.shape, s.shape)) or p.rank != s.rank:
+                if (
+                    any(m is not None and n is not None and m != n for m, n in zip(p.shape, s.shape))
+                    or p.rank != s.rank
+                ):
                     raise ShapeError(f"{op}: a param of shape {p.shape} cannot have {name} of shape {s.shape}.")
         return tuple(s for name in ("params", *lists) for s in a[name])
 
@@ -53,10 +56,10 @@ def _lists(lists: Sequence[str], scalars: dict[str, Any]) -> Cases:
     return Cases(draw, smooth=False)
 
 
-def _update(*lists: str, **scalars: Any) -> Any:
+def _update(*lists: str, **scalars: Any) -> Callable[[F], F]:
     """Declare an update of params and these lists; `scalars` are values of the other parameters for the cases."""
 
-    def declare(function: Any) -> Any:
+    def declare(function: F) -> F:
         aliases = dict(enumerate(("params", *lists)))
         return composite(infer=_rule(function.__name__, lists), multiple=True, promote=(), differentiable=False,
                          aliases=aliases, cases=_lists(lists, scalars))(function)  # fmt: skip

@@ -48,7 +48,9 @@ def _pool_spec(x: TensorSpec, pool_size: Any, strides: Any, padding: str, data_f
 def _check_gradient(op: str, g: TensorSpec, x: TensorSpec, pool_size: Any, strides: Any, padding: str,
                     data_format: str) -> None:  # fmt: skip
     expected = _pool_spec(x, pool_size, strides, padding, data_format).shape
-    if g.rank != x.rank or any(a is not None and b is not None and a != b for a, b in zip(g.shape, expected, strict=True)):
+    if g.rank != x.rank or any(
+        a is not None and b is not None and a != b for a, b in zip(g.shape, expected, strict=True)
+    ):
         raise ShapeError(f"{op}: pooling shape {x.shape} gives shape {expected}, but the gradient has shape {g.shape}.")
 
 
@@ -57,7 +59,9 @@ def _max_grad_spec(g: TensorSpec, x: TensorSpec, *geometry: Any, **named: Any) -
     return x
 
 
-def _avg_grad_spec(g: TensorSpec, shape: Any, pool_size: Any, strides: Any, padding: str, data_format: str) -> TensorSpec:
+def _avg_grad_spec(
+    g: TensorSpec, shape: Any, pool_size: Any, strides: Any, padding: str, data_format: str
+) -> TensorSpec:
     x = TensorSpec(rules.static_shape(shape), g.dtype)
     if x.rank != g.rank:
         raise ShapeError(f"avg_pool_grad expects `shape` with {g.rank} entries, got {x.shape}.")
@@ -68,7 +72,7 @@ def _avg_grad_spec(g: TensorSpec, shape: Any, pool_size: Any, strides: Any, padd
 # --- NumPy references -------------------------------------------------------------------------------------------------
 
 
-class _Geometry:
+class Geometry:
     """Windows over one shape: axes, output sizes, pads, and the index of each position in the window."""
 
     def __init__(self, shape: Any, pool_size: Any, strides: Any, padding: str, data_format: str) -> None:
@@ -117,7 +121,7 @@ def _lowest(dtype: Any) -> Any:
 
 def _max_pool(x: Any, *geometry: Any) -> Any:
     x = np.asarray(x)
-    shape = _Geometry(x.shape, *geometry)
+    shape = Geometry(x.shape, *geometry)
     whole = padded(x, shape.axes, shape.pads, _lowest(x.dtype))
     first, *rest = shape.indices
     out = whole[first].copy()
@@ -128,7 +132,7 @@ def _max_pool(x: Any, *geometry: Any) -> Any:
 
 def _max_pool_grad(g: Any, x: Any, *geometry: Any) -> Any:
     g, x = np.asarray(g), np.asarray(x)
-    shape = _Geometry(x.shape, *geometry)
+    shape = Geometry(x.shape, *geometry)
     whole = padded(x, shape.axes, shape.pads, _lowest(x.dtype))
     peak = _max_pool(x, *geometry)
     free = np.ones(peak.shape, bool)
@@ -142,7 +146,7 @@ def _max_pool_grad(g: Any, x: Any, *geometry: Any) -> Any:
 
 def _avg_pool(x: Any, *geometry: Any) -> Any:
     x = np.asarray(x)
-    shape = _Geometry(x.shape, *geometry)
+    shape = Geometry(x.shape, *geometry)
     whole = padded(x, shape.axes, shape.pads, 0)
     total = np.zeros(whole[shape.indices[0]].shape, np.result_type(x.dtype, np.float32))
     for index in shape.indices:
@@ -152,7 +156,7 @@ def _avg_pool(x: Any, *geometry: Any) -> Any:
 
 def _avg_pool_grad(g: Any, shape: Any, *geometry: Any) -> Any:
     g = np.asarray(g)
-    sizes = _Geometry(shape, *geometry)
+    sizes = Geometry(shape, *geometry)
     share = (g / sizes.counts(g.ndim)).astype(g.dtype)
     result = np.zeros(sizes.padded_shape(shape), g.dtype)
     for index in sizes.indices:
@@ -241,9 +245,17 @@ def _avg_grad_case(d: Draw) -> Any:
 # --- declarations -----------------------------------------------------------------------------------------------------
 
 
+def _max_pool_vjp(g: Any, out: Any, x: Any, *geometry: Any) -> Any:
+    return max_pool_grad(g, x, *geometry)
+
+
+def _avg_pool_vjp(g: Any, out: Any, x: Any, *geometry: Any) -> Any:
+    return avg_pool_grad(g, shape_of(x), *geometry)
+
+
 @primitive(infer=_pool_spec, reference=_max_pool, normalize=_normalize("max_pool"),
            cases=Cases(_pool_case(Ties()), smooth=_pool_case(Distinct())),
-           vjp=lambda g, out, x, *geometry: max_pool_grad(g, x, *geometry))  # fmt: skip
+           vjp=_max_pool_vjp)  # fmt: skip
 def max_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """Largest element of each window; padding never wins, and the first maximum of a window gets the gradient.
 
@@ -264,7 +276,7 @@ def max_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format:
 
 @primitive(infer=_pool_spec, reference=_avg_pool, normalize=_normalize("avg_pool"), to_float=True,
            cases=Cases(_pool_case(Real())),
-           vjp=lambda g, out, x, *geometry: avg_pool_grad(g, shape_of(x), *geometry))  # fmt: skip
+           vjp=_avg_pool_vjp)  # fmt: skip
 def avg_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """Mean of each window; padding is not counted.
 

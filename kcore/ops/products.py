@@ -66,7 +66,9 @@ def dot(x: Tensor, y: Tensor) -> Any:
     # Where an unknown size meets itself in the other operand, the known one serves.
     inner = next((n for n in (xs[-1], ys[at]) if not isinstance(n, Symbolic)), xs[-1])
     columns = -1 if b.rank > 1 else 1
-    product = matmul(x if a.rank == 2 else reshaped(x, (-1, inner)), y if b.rank == 2 else reshaped(y, (inner, columns)))
+    product = matmul(
+        x if a.rank == 2 else reshaped(x, (-1, inner)), y if b.rank == 2 else reshaped(y, (inner, columns))
+    )
     if b.rank == 2 and a.rank > 2:
         return reshaped(product, join(xs[:-1], ys[1:]))
     return reshape(product, join(xs[:-1], ys[:at], ys[at + 1 :]))
@@ -82,11 +84,14 @@ def _batch_axes(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     axes = (axes, axes) if isinstance(axes, int) else tuple(axes)
     if len(axes) != 2 or any(isinstance(a, (list, tuple)) for a in axes):
         raise ArgumentError(f"batch_dot expects axes as None, an integer or two integers, got {arguments['axes']!r}.")
-    pair = (rules.canonical_axis(int(axes[0]), x.rank, "batch_dot"), rules.canonical_axis(int(axes[1]), y.rank, "batch_dot"))
+    pair = (
+        rules.canonical_axis(int(axes[0]), x.rank, "batch_dot"),
+        rules.canonical_axis(int(axes[1]), y.rank, "batch_dot"),
+    )
     if 0 in pair:
         raise ArgumentError(
-            f"batch_dot cannot multiply over axis 0, the batch (axes={arguments['axes']!r}). Tensors without a batch get "
-            "one by K.expand_dims(x, 0)."
+            f"batch_dot cannot multiply over axis 0, the batch (axes={arguments['axes']!r}). Tensors without a batch "
+            "get one by K.expand_dims(x, 0)."
         )
     arguments["axes"] = pair
 

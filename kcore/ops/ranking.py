@@ -33,7 +33,8 @@ def _rankings(d: Draw) -> Any:
             "k": d.integer(1, classes)}  # fmt: skip
 
 
-@composite(infer=_in_top_k_spec, differentiable=False, promote=(), static=("predictions",), cases=Cases(_rankings, smooth=False))
+@composite(infer=_in_top_k_spec, differentiable=False, promote=(), static=("predictions",),
+           cases=Cases(_rankings, smooth=False))  # fmt: skip
 def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Any:
     """Whether fewer than k predictions exceed that of the target; False where a prediction is not finite.
 

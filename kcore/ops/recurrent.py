@@ -84,7 +84,7 @@ def _sequences(gates: int, states: int, **choices: Sequence[Any]) -> Cases:
         bias_shape = d.choice([None, (gates * units,)])
         if bias_shape is not None and attributes.get("reset_after"):
             bias_shape = (2, gates * units)
-        arguments = {"x": d.array((batch, time, features), dtype, values)}
+        arguments: dict[str, Any] = {"x": d.array((batch, time, features), dtype, values)}
         arguments.update({name: d.array((batch, units), dtype, values) for name in ("h", "c")[:states]})
         arguments["kernel"] = d.array((features, gates * units), dtype, values)
         arguments["recurrent_kernel"] = d.array((units, gates * units), dtype, values)
@@ -185,8 +185,8 @@ def lstm(x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, recurrent_kernel: Tens
         ShapeError: sizes that do not fit.
         UnknownNameError: an activation that recurrent ops do not know.
 
-    >>> zeros, ones = np.zeros((1, 1)), np.ones((1, 4))
-    >>> last, outputs, h, c = lstm(np.ones((1, 2, 1)), zeros, zeros, ones, ones, None, None, "linear", "linear", True, False)
+    >>> x, zeros, ones = np.ones((1, 2, 1)), np.zeros((1, 1)), np.ones((1, 4))
+    >>> last, outputs, h, c = lstm(x, zeros, zeros, ones, ones, None, None, "linear", "linear", True, False)
     >>> outputs.ravel()
     array([ 1., 12.])
     """
@@ -202,7 +202,8 @@ def lstm(x: Tensor, h: Tensor, c: Tensor, kernel: Tensor, recurrent_kernel: Tens
 
 
 @composite(infer=_rule("gru", 3, 1), static=("kernel", "recurrent_kernel"), **_EXCEPT_MASK,
-           cases=_sequences(3, 1, activation=_SMOOTH, recurrent_activation=_GATES, reset_after=(False, True)))  # fmt: skip
+           cases=_sequences(3, 1, activation=_SMOOTH, recurrent_activation=_GATES,
+                            reset_after=(False, True)))  # fmt: skip
 def gru(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: MaybeTensor, mask: MaybeTensor,
         activation: str, recurrent_activation: str, reset_after: bool, return_sequences: bool,
         go_backwards: bool) -> Any:  # fmt: skip
@@ -221,7 +222,8 @@ def gru(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Ma
         return_sequences, go_backwards: as for lstm.
 
     Returns:
-        last output (batch, units); outputs (batch, time, units), or (batch, 1, units) without return_sequences; final h.
+        last output (batch, units); outputs (batch, time, units), or (batch, 1, units) without return_sequences; final
+        h.
 
     Raises:
         ShapeError: sizes that do not fit.
@@ -258,7 +260,8 @@ def gru(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: Ma
     return _unroll(step, _projected(x, kernel, input_bias), [h], mask, return_sequences, go_backwards)
 
 
-@composite(infer=_rule("simple_rnn", 1, 1), static=("kernel", "recurrent_kernel"), **_EXCEPT_MASK, cases=_sequences(1, 1, activation=_SMOOTH))
+@composite(infer=_rule("simple_rnn", 1, 1), static=("kernel", "recurrent_kernel"), **_EXCEPT_MASK,
+           cases=_sequences(1, 1, activation=_SMOOTH))  # fmt: skip
 def simple_rnn(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, bias: MaybeTensor, mask: MaybeTensor,
                activation: str, return_sequences: bool, go_backwards: bool) -> Any:  # fmt: skip
     """A fully connected recurrence, `h = activation(x @ kernel + bias + h @ recurrent_kernel)`.
@@ -272,7 +275,8 @@ def simple_rnn(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, b
         mask, activation, return_sequences, go_backwards: as for lstm.
 
     Returns:
-        last output (batch, units); outputs (batch, time, units), or (batch, 1, units) without return_sequences; final h.
+        last output (batch, units); outputs (batch, time, units), or (batch, 1, units) without return_sequences; final
+        h.
 
     >>> x, one = np.ones((1, 3, 1)), np.ones((1, 1))
     >>> simple_rnn(x, np.zeros((1, 1)), one, one, None, None, "linear", True, False)[1].ravel()
@@ -285,5 +289,3 @@ def simple_rnn(x: Tensor, h: Tensor, kernel: Tensor, recurrent_kernel: Tensor, b
         return hidden, [hidden]
 
     return _unroll(step, _projected(x, kernel, bias), [h], mask, return_sequences, go_backwards)
-
-

@@ -100,7 +100,8 @@ def _float_casts(d: Draw) -> Any:
     return {"x": d.array(d.shape(), d.dtype(FLOATS), Real()), "dtype": d.dtype(FLOATS)}
 
 
-@primitive(infer=lambda x, dtype: x.with_dtype(dtype), vjp=_cast_vjp, host=True, cases=Cases(_casts, smooth=_float_casts),
+@primitive(infer=lambda x, dtype: x.with_dtype(dtype), vjp=_cast_vjp, host=True,
+           cases=Cases(_casts, smooth=_float_casts),
            normalize=lambda a, s: a.update(dtype=dtypes.name_of(a["dtype"])))  # fmt: skip
 def cast(x: Tensor, dtype: str) -> Any:
     """The tensor converted to another dtype; floats are truncated towards zero, nonzero becomes True.

@@ -64,7 +64,9 @@ def channel_axis(rank: int, data_format: str) -> int:
 def check_window_arguments(op: str, arguments: dict[str, Any], rank: int, tuples: Sequence[str]) -> None:
     """Complete `tuples` to one int per spatial axis, and check `padding` and `data_format` (in place)."""
     if rank not in (3, 4, 5):
-        raise ShapeError(f"{op} expects a tensor of rank 3, 4 or 5 (batch, 1 to 3 spatial axes, channels), got rank {rank}.")
+        raise ShapeError(
+            f"{op} expects a tensor of rank 3, 4 or 5 (batch, 1 to 3 spatial axes, channels), got rank {rank}."
+        )
     if arguments["data_format"] not in ("channels_last", "channels_first"):
         raise ArgumentError(
             f"{op} expects data_format 'channels_last' or 'channels_first', got {arguments['data_format']!r}."
@@ -127,7 +129,7 @@ def padded(x: np.ndarray, axes: Sequence[int], pads: Pads, value: Any) -> np.nda
 
 def offsets(rank: int, axes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int],
             out: Sequence[int]) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:  # fmt: skip
-    """For each position in the window, in row-major order: the position, and the index of what all windows have there."""
+    """For each position in the window, in row-major order: it, and the index of what all windows have there."""
     for position in itertools.product(*(range(k) for k in kernel)):
         index: list[slice] = [slice(None)] * rank
         for axis, p, s, d, n in zip(axes, position, strides, dilation, out, strict=True):

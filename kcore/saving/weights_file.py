@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kcore import backend as K
-from kcore.errors import FileFormatError, ShapeError
+from kcore.errors import FileFormatError, MissingFileError, ShapeError
 from kcore.saving import hdf5
 from kcore.saving.atomic import replacing
 from kcore.saving.legacy import convert_weights
@@ -120,7 +120,7 @@ def reading(source: Any) -> Iterator[Any]:
         return
     path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source
     if isinstance(path, str) and not os.path.exists(path):
-        raise FileNotFoundError(f"There is no file {path!r}.")
+        raise MissingFileError(f"There is no file {path!r}.")
     try:
         file = h5py.File(path, "r")
     except OSError as error:

@@ -169,21 +169,24 @@ class FitRun:
 
     def _batches_of_epoch(self, slicer: Slicer, step: Any, order: Order) -> bool:
         """All batches in this epoch's order; returns whether it came to the end."""
-        callbacks, watched, names = self.callbacks, self.callbacks.model, self.model.metrics_names
         batch_size = self.cadence.batch_size
         assert batch_size is not None
-        listens = callbacks.listens("train")
-        backend = active.backend()
+        callbacks, watched, names = self.callbacks, self.callbacks.model, self.model.metrics_names
+        alone = callbacks.only_listener("train")
+        averages = alone.add if type(alone) is cbks.BaseLogger else None
+        run = step.prepared(TRAIN, active.backend())
         indices = order.epoch()
         batches = make_batches(order.size, batch_size)
         for number, (start, stop) in enumerate(batches):
             values = slicer.part(start, stop) if indices is None else slicer.take(indices[start:stop])
-            if not listens:
-                step.run_native(values, TRAIN, backend)
+            if averages is not None:
+                averages(stop - start, names, run(values))
+                if watched.stop_training:
+                    return number == len(batches) - 1
                 continue
             logs = BatchLogs(batch=number, size=stop - start)
             callbacks.call_batch_hook("train", "begin", number, logs)
-            logs.update(zip(names, step.run_native(values, TRAIN, backend), strict=True))
+            logs.update(zip(names, run(values), strict=True))
             callbacks.call_batch_hook("train", "end", number, logs)
             if watched.stop_training:
                 return number == len(batches) - 1

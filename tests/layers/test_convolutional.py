@@ -285,6 +285,8 @@ def test_arguments_of_keras_1_are_renamed_with_a_warning():
     assert (layer.kernel_size, layer.padding, layer.data_format) == ((3, 5), "same", FIRST)
     with pytest.raises(TypeError, match="both `padding` and its name of Keras 1, `border_mode`"):
         L.Conv2D(8, 3, border_mode="same", padding="same")
+    with pytest.warns(UserWarning, match="Conv2D with `dilation_rate`"):
+        assert L.AtrousConvolution2D(8, 3, atrous_rate=2).dilation_rate == (2, 2)
     assert L.Conv1D(3, 2, input_dim=4, input_length=7).batch_input_shape == (None, 7, 4)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kcore import backend as K
 from kcore import layers as L
 from kcore.layers import Input
-from kcore.models import Model
+from kcore.models import Model, Sequential
 
 KINDS = ("SimpleRNN", "GRU", "LSTM")
 
@@ -258,6 +258,16 @@ def test_a_stateful_layer_goes_on_where_it_stopped(layer):
     assert abs(first - second).max() > 1e-4
     model.reset_states()
     np.testing.assert_array_equal(model.predict_on_batch(batch), first)
+
+
+def test_states_inside_a_nested_model_go_on_too():
+    inner = Sequential([L.LSTM(3, stateful=True, batch_input_shape=(2, 4, 2)), L.Dense(2)])
+    outer = Model(x := Input(batch_shape=(2, 4, 2)), inner(x))
+    batch = data(2, 4, 2)
+    first, second = outer.predict_on_batch(batch), outer.predict_on_batch(batch)
+    assert abs(first - second).max() > 1e-4
+    outer.reset_states()
+    np.testing.assert_array_equal(outer.predict_on_batch(batch), first)
 
 
 def test_two_short_batches_are_one_long_one():

@@ -1,0 +1,90 @@
+"""A backend for any namespace of the Python array API standard, for which the namespace is all that must be given.
+
+    class MyBackend(ArrayAPIBackend):
+        name = "mine"
+
+        def __init__(self) -> None:
+            super().__init__(my_namespace)
+
+Kernels that the standard's functions express are in `array_api_kernels`; what they do not (and random draws) runs
+through the NumPy references on host copies, so that every primitive is there. Gradients are the core's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from kcore.backend import array_api_kernels, array_api_windows
+from kcore.backend.value_style import ValueStyleBackend
+from kcore.graph.ir import TensorSpec
+from kcore.graph.passes import STRUCTURAL
+from kcore.ops import REGISTRY, Op, dtypes
+
+
+class ArrayAPIBackend(ValueStyleBackend):
+    """Kernels over a namespace; a subclass may replace or add some in `self.kernels`.
+
+    Args:
+        xp: the namespace: a module with the functions and dtypes of the standard.
+    """
+
+    def __init__(self, xp: Any) -> None:
+        self.xp = xp
+        self._dtypes = {name: getattr(xp, name) for name in dtypes.NAMES if hasattr(xp, name)}
+        self.capabilities = replace(type(self).capabilities, dtypes=frozenset(self._dtypes))
+        self.array_type = type(xp.asarray(0.0))
+        self.kernels = {
+            name: self._on_host(op)
+            for name, op in REGISTRY.items()
+            if op.is_primitive and op.reference is not None and name not in STRUCTURAL
+        }
+        self.kernels.update(array_api_kernels.table(xp, self.native_dtype))
+        self.kernels.update(array_api_windows.table(xp))
+
+    def _on_host(self, op: Op) -> Callable[..., Any]:
+        """The NumPy reference on copies of the operands."""
+        reference: Any = op.reference
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, list):
+                return [moved(v) for v in value]
+            return self.to_numpy(value) if self.is_native(value) else value
+
+        def kernel(*arguments: Any) -> Any:
+            result = reference(*map(moved, arguments))
+            if op.multiple:
+                return tuple(self.asarray(r) for r in result)
+            return self.asarray(result)
+
+        return kernel
+
+    def native_dtype(self, name: str) -> Any:
+        """The namespace's dtype of that name; bfloat16 is computed in float32 where there is none."""
+        return self._dtypes["float32" if name == "bfloat16" and name not in self._dtypes else name]
+
+    def is_native(self, value: Any) -> bool:
+        """Whether the value is an array of the namespace (or one of its scalars, where reductions give such)."""
+        return isinstance(value, self.array_type) or (self.array_type is np.ndarray and isinstance(value, np.generic))
+
+    def asarray(self, value: Any, dtype: str | None = None) -> Any:
+        """An array of the namespace, by way of NumPy."""
+        if not self.is_native(value):
+            value = self.xp.asarray(np.asarray(value, dtypes.numpy_dtype(dtype) if dtype else None))
+        wanted = None if dtype is None else self.native_dtype(dtype)
+        return value if wanted is None or value.dtype == wanted else self.xp.astype(value, wanted)
+
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """A copy as a NumPy array."""
+        try:
+            return np.array(value, copy=True)
+        except (TypeError, ValueError):
+            return np.array(np.from_dlpack(value), copy=True)
+
+    def spec_of(self, value: Any) -> TensorSpec:
+        """Shape and dtype."""
+        name = next(n for n, dtype in self._dtypes.items() if dtype == value.dtype)
+        return TensorSpec(tuple(int(n) for n in value.shape), name)

@@ -1,0 +1,68 @@
+"""ArrayAPIBackend over NumPy's namespace: each primitive against its reference, on the host only where it must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kcore.backend import active
+from kcore.backend.array_api import ArrayAPIBackend
+from kcore.graph.function import Function, placeholder
+from kcore.graph.gradients import gradients
+from kcore.ops import REGISTRY, control
+from kcore.ops.cases import NumpyDraw
+from kcore.ops.elementwise import tanh
+from kcore.ops.reduction import sum_
+from kcore.variables import Variable
+
+PRIMITIVES = sorted(n for n, op in REGISTRY.items() if op.is_primitive and op.cases is not None and not op.random)
+#: What the standard cannot express; these run through the references.
+ON_HOST = {"erf", "scatter_add", "top_k", "random_uniform", "random_normal", "truncated_normal", "random_binomial"}
+
+
+class OverNumpy(ArrayAPIBackend):
+    name = "array-api-numpy"
+
+    def __init__(self) -> None:
+        super().__init__(np)
+
+
+@pytest.fixture
+def backend() -> Iterator[ArrayAPIBackend]:
+    active._loaded["array-api-numpy"] = OverNumpy()
+    with active.backend_scope("array-api-numpy") as chosen:
+        yield chosen
+    del active._loaded["array-api-numpy"]
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_kernels_agree_with_the_references(name: str, backend: ArrayAPIBackend) -> None:
+    op = REGISTRY[name]
+    for seed in range(12):
+        arguments = op.cases(NumpyDraw(seed))
+        with active.backend_scope("numpy"):
+            expected = op.public(**arguments)
+        got = op.public(**arguments)
+        for a, b in zip(got if op.multiple else [got], expected if op.multiple else [expected], strict=True):
+            assert np.asarray(a).dtype == np.asarray(b).dtype, seed
+            tolerance = 2e-3 if np.asarray(b).dtype == np.float16 else 1e-5
+            np.testing.assert_allclose(np.asarray(a), np.asarray(b), tolerance, tolerance, err_msg=f"seed {seed}")
+
+
+def test_only_what_the_standard_lacks_runs_on_the_host(backend: ArrayAPIBackend) -> None:
+    on_host = {n for n, k in backend.kernels.items() if "_on_host" in getattr(k, "__qualname__", "")}
+    assert on_host <= ON_HOST
+
+
+def test_it_trains_through_a_loop(backend: ArrayAPIBackend) -> None:
+    w, x = Variable(np.full(3, 0.1, "float32"), name="w"), placeholder((None, 3), "float32")
+    final, _ = control.loop(lambda c, s, i: ([tanh(c[0] * w + s[0])], []), [np.zeros(3, "float32")], [x])
+    loss = sum_(final[0])
+    step = Function([x], [loss], [(w, w - gradients(loss, [w])[0] * 0.1)])
+    feed: Any = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
+    losses = [float(step([feed])[0]) for _ in range(5)]
+    assert losses == sorted(losses, reverse=True)
+    assert w.numpy().dtype == np.float32
