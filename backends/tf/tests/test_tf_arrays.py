@@ -150,9 +150,12 @@ def test_scatter_add_and_its_gradient(axis, agree_on):
     agree_on(lambda u, i: op("scatter_add", shape=shape, axis=axis)(i, u), updates, np.array([[0, 4], [4, 1]]))
 
 
-def test_one_hot_is_zero_for_indices_out_of_range():
+def test_one_hot_is_zero_for_indices_out_of_range(agree_on):
     for dtype in ("float32", "bool", "int32"):
-        same("one_hot", np.array([[0, 2], [-1, 3]]), 3, dtype)
+        for source in ("int64", "int32", "int8", "uint8", "float32"):
+            indices = np.array([[0, 2], [1 if source == "uint8" else -1, 3]]).astype(source)
+            same("one_hot", indices, 3, dtype)
+        agree_on(op("one_hot", num_classes=3, dtype=dtype), indices)
 
 
 def test_top_k_takes_the_lower_index_first_at_ties(agree_on):

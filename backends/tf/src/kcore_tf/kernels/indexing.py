@@ -40,7 +40,7 @@ def scatter_add(indices: Any, updates: Any, shape: tuple[int, ...], axis: int) -
 def one_hot(indices: Any, num_classes: int, dtype: str) -> Any:
     if indices.dtype.is_integer:
         known = indices.dtype in (tf.int32, tf.int64, tf.uint8)
-        hot, cold = tf.ones((), dtype), tf.zeros((), dtype)
+        hot, cold = (tf.constant(on, dtype) for on in ((True, False) if dtype == "bool" else (1, 0)))
         return tf.one_hot(indices if known else tf.cast(indices, tf.int64), num_classes, hot, cold)
     classes = tf.cast(tf.range(num_classes), tf.float64)
     return tf.cast(tf.equal(tf.cast(indices, tf.float64)[..., None], classes), dtype)

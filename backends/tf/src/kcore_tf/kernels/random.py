@@ -36,7 +36,7 @@ def _float(dtype: str) -> Any:
 @kernel
 def random_uniform(key: Any, shape: Any, minval: float, maxval: float, dtype: str) -> Any:
     if dtypes.is_integer(dtype):
-        low, high = tf.constant([int(minval), int(maxval)], tf.int64)
+        low, high = (tf.constant(int(bound), tf.int64) for bound in (minval, maxval))
         draws = tf.raw_ops.StatelessRandomUniformInt(shape=list(shape), seed=key, minval=low, maxval=high)
         return tf.cast(draws, dtype)
     draws = uniform(key, shape, _float(dtype))
