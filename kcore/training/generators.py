@@ -90,8 +90,8 @@ def split(item: Any, *, targets: bool = True) -> tuple[Any, Any, Any]:
 
 def size_of(x: Any) -> int:
     """The number of samples of a batch of inputs. Raises DataError when it is empty."""
-    if x is None or len(x) == 0:
-        return 1
+    if x is None or (not hasattr(x, "shape") and len(x) == 0):
+        return 1  # a model whose inputs are tensors
     first = next(iter(x.values())) if isinstance(x, Mapping) else x[0] if isinstance(x, (list, tuple)) else x
     size = int(np.shape(first)[0]) if np.shape(first) else len(x)
     if size == 0:
