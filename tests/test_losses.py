@@ -172,8 +172,10 @@ def test_an_unknown_name_lists_the_known_ones():
         losses.get(42)
 
 
-@pytest.mark.parametrize("loss", ["categorical_crossentropy", losses.categorical_crossentropy,
-                                  losses.CategoricalCrossentropy(), losses.CategoricalCrossentropy(name="x")])  # fmt: skip
+@pytest.mark.parametrize("loss", [
+    "categorical_crossentropy", losses.categorical_crossentropy, losses.CategoricalCrossentropy(),
+    losses.CategoricalCrossentropy(name="x"),
+])  # fmt: skip
 def test_categorical_crossentropy_is_recognised_in_any_form(loss):
     assert losses.is_categorical_crossentropy(loss)
     assert not losses.is_categorical_crossentropy(losses.mse)

@@ -127,7 +127,7 @@ def test_counts_agree_with_numpy(samples):
     with K.backend_scope("numpy"):
         for cls, cell in expected.items():
             assert feed(cls(), y_true, y_pred) == cell.sum()
-        right, wrong, lost = (expected[c].sum() for c in list(expected)[:2] + [metrics.FalseNegatives])
+        right, wrong, lost = (expected[c].sum() for c in [*list(expected)[:2], metrics.FalseNegatives])
         precision, recall = feed(metrics.Precision(), y_true, y_pred), feed(metrics.Recall(), y_true, y_pred)
     assert precision == pytest.approx(right / (right + wrong) if right + wrong else 0.0)
     assert recall == pytest.approx(right / (right + lost) if right + lost else 0.0)
@@ -165,7 +165,8 @@ def test_a_perfect_ranking_has_area_one():
     y_true, y_pred = [0.0, 0.0, 1.0, 1.0], [0.1, 0.2, 0.8, 0.9]
     for curve in ("ROC", "PR"):
         for method in ("interpolation", "majoring"):
-            assert feed(metrics.AUC(curve=curve, summation_method=method), y_true, y_pred) == pytest.approx(1.0, abs=1e-5)
+            area = feed(metrics.AUC(curve=curve, summation_method=method), y_true, y_pred)
+            assert area == pytest.approx(1.0, abs=1e-5)
     assert feed(metrics.SensitivityAtSpecificity(0.9), y_true, y_pred) == 1.0
 
 
@@ -196,8 +197,9 @@ def test_objects_without_a_name_are_numbered():
 
 @pytest.mark.parametrize("metric", [
     lambda: metrics.AUC(num_thresholds=5, curve="PR", name="x"), lambda: metrics.Precision(thresholds=0.3),
-    lambda: metrics.SensitivityAtSpecificity(0.4), lambda: metrics.MeanIoU(3), lambda: metrics.BinaryAccuracy(threshold=0.3),
-    lambda: metrics.TopKCategoricalAccuracy(k=2), lambda: metrics.CosineSimilarity(axis=1), lambda: metrics.Sum(),
+    lambda: metrics.SensitivityAtSpecificity(0.4), lambda: metrics.MeanIoU(3), metrics.Sum,
+    lambda: metrics.BinaryAccuracy(threshold=0.3), lambda: metrics.TopKCategoricalAccuracy(k=2),
+    lambda: metrics.CosineSimilarity(axis=1),
 ])  # fmt: skip
 def test_configurations_come_back(metric):
     made = metric()

@@ -260,8 +260,8 @@ def test_configurations_come_back(cls):
 
 
 def test_configurations_of_other_versions_are_read():
-    optimizer = optimizers.deserialize({"class_name": "Adam", "config": {
-        "name": "Adam", "lr": 0.5, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "decay": 0.0, "clipnorm": None}})  # fmt: skip
+    config = {"name": "Adam", "lr": 0.5, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-8, "clipnorm": None}
+    optimizer = optimizers.deserialize({"class_name": "Adam", "config": config})
     assert float(K.get_value(optimizer.lr)) == 0.5
     assert optimizer.epsilon == 1e-8
     assert not hasattr(optimizer, "clipnorm")

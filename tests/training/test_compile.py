@@ -1,5 +1,7 @@
 """What compile makes of a model: names, attributes, functions, deferred models."""
 
+# ruff: noqa: NPY002 - the global state is what Keras 2 code seeds
+
 from __future__ import annotations
 
 import numpy as np
@@ -260,7 +262,7 @@ def test_layers_update_their_own_variables_in_training_only():
 
 
 def test_lambda_layers_train_through():
-    model = Sequential([Dense(4, input_shape=(6,)), Lambda(lambda x: K.square(x)), Dense(2)])
+    model = Sequential([Dense(4, input_shape=(6,)), Lambda(K.square), Dense(2)])
     model.compile("adam", "mse")
     before = model.layers[0].get_weights()[0]
     model.train_on_batch(X, Y)

@@ -92,7 +92,7 @@ def test_integer_targets_under_categorical_crossentropy():
 def test_one_hot_targets_under_sparse_crossentropy():
     model = Sequential([Dense(10, activation="softmax", input_shape=(6,))])
     model.compile("sgd", "sparse_categorical_crossentropy")
-    with pytest.raises(ShapeError, match=r"integer classes.*argmax"):
+    with pytest.raises(ShapeError, match=r"integers.*argmax"):
         model.fit(X, np.eye(10)[:8], verbose=0)
 
 

@@ -1,5 +1,7 @@
 """fit, evaluate, predict: what must hold for any model."""
 
+# ruff: noqa: NPY002 - the global state is what Keras 2 code seeds
+
 from __future__ import annotations
 
 import numpy as np
