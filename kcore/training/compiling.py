@@ -360,7 +360,7 @@ def _check_target(output: plan.OutputPlan, target: Any) -> None:
     if plan.loss_function(output.loss) is losses_module.sparse_categorical_crossentropy and got[-1] == classes:
         raise ShapeError(
             f"The targets of {output.name} have shape {got}, but sparse_categorical_crossentropy expects integers of "
-            "shape (samples, ..., 1), the classes. For one-hot targets use categorical_crossentropy, or convert them by "
+            "shape (samples, ..., 1), the classes. For one-hot targets use categorical_crossentropy, or pass "
             "y.argmax(-1)."
         )
     data.check_shapes([target], [output.name], [shape], "target")
