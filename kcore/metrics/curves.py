@@ -58,6 +58,10 @@ class _Curve(Metric):
     """All four counts at many thresholds."""
 
     thresholds: list[float]
+    true_positives: Any
+    true_negatives: Any
+    false_positives: Any
+    false_negatives: Any
 
     def _make_counts(self) -> None:
         for name in ("true_positives", "true_negatives", "false_positives", "false_negatives"):

@@ -110,6 +110,8 @@ class Nadam(_Adaptive):
         schedule_decay, epsilon, clipnorm, clipvalue: keyword only.
     """
 
+    m_schedule: Any
+
     def __init__(self, learning_rate: float = 0.002, beta_1: float = 0.9, beta_2: float = 0.999,
                  **kwargs: Any) -> None:  # fmt: skip
         self.schedule_decay = kwargs.pop("schedule_decay", 0.004)

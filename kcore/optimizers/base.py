@@ -52,6 +52,10 @@ class Optimizer:
     """
 
     learning_rate = Hyperparameter()
+    #: The step count, and the decay that the constructor was given; subclasses make them.
+    iterations: Any
+    decay: Any
+    initial_decay: float
 
     def __init__(self, **kwargs: Any) -> None:
         for key in kwargs:
@@ -113,18 +117,18 @@ class Optimizer:
 
     def _decayed_rate(self) -> Any:
         """The learning rate after time-based decay: lr / (1 + decay * iterations)."""
-        if not self.initial_decay > 0:  # type: ignore[attr-defined]
+        if not self.initial_decay > 0:
             return self.learning_rate
-        iterations = K.cast(self.iterations, K.dtype(self.decay))  # type: ignore[attr-defined]
-        return self.learning_rate * (1.0 / (1.0 + self.decay * iterations))  # type: ignore[attr-defined]
+        iterations = K.cast(self.iterations, K.dtype(self.decay))
+        return self.learning_rate * (1.0 / (1.0 + self.decay * iterations))
 
     def _step(self) -> Any:
         """The number of this step, from 1 on, as a float."""
-        return K.cast(self.iterations, K.floatx()) + 1.0  # type: ignore[attr-defined]
+        return K.cast(self.iterations, K.floatx()) + 1.0
 
     def _count(self) -> list[Any]:
         """The update that counts the step."""
-        return [K.update_add(self.iterations, 1)]  # type: ignore[attr-defined]
+        return [K.update_add(self.iterations, 1)]
 
     # --- state and configuration --------------------------------------------------------------------------------------
 

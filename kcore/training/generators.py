@@ -13,7 +13,7 @@ import numpy as np
 from kcore import callbacks as cbks
 from kcore.errors import ArgumentError, DataError
 from kcore.training.logs import BatchLogs, on_host
-from kcore.training.loops import Cadence, Feed, configured, should_run_validation, test_loop
+from kcore.training.loops import Cadence, Feed, configured, evaluate_loop, should_run_validation
 from kcore.utils.data_utils import GeneratorEnqueuer, OrderedEnqueuer, is_sequence, iterate_forever
 from kcore.utils.generic_utils import to_list, unpack_singleton
 from kcore.utils.progbar import Progbar
@@ -90,8 +90,8 @@ def split(item: Any, *, targets: bool = True) -> tuple[Any, Any, Any]:
 
 def size_of(x: Any) -> int:
     """The number of samples of a batch of inputs. Raises DataError when it is empty."""
-    if x is None or len(x) == 0:
-        return 1
+    if x is None or (not hasattr(x, "shape") and len(x) == 0):
+        return 1  # a model whose inputs are tensors
     first = next(iter(x.values())) if isinstance(x, Mapping) else x[0] if isinstance(x, (list, tuple)) else x
     size = int(np.shape(first)[0]) if np.shape(first) else len(x)
     if size == 0:
@@ -165,7 +165,7 @@ class GeneratorRun:
     def _validate(self, batches: Any, size: int) -> dict[str, Any]:
         model = self.model
         if isinstance(self.validation, Feed):
-            values = test_loop(model, self.validation, Cadence(size, None), self.callbacks)
+            values = evaluate_loop(model, self.validation, Cadence(size, None), self.callbacks)
         else:
             source = Source(batches, self.validation.length("validation_steps"), workers=0)
             values = to_list(evaluate(model, source, self.callbacks))

@@ -24,10 +24,10 @@ class BatchLogs(dict[str, Any]):
 
     def __getitem__(self, key: str) -> Any:
         value = dict.__getitem__(self, key)
-        if not isinstance(value, _HOST):
-            value = on_host(value)
-            dict.__setitem__(self, key, value)
-        return value
+        fetched = on_host(value)
+        if fetched is not value:
+            dict.__setitem__(self, key, fetched)
+        return fetched
 
     def raw(self) -> Iterable[tuple[str, Any]]:
         """The items as they lie, device values included."""

@@ -207,14 +207,14 @@ class FitRun:
         assert self.validation is not None
         steps = self.validation_steps if self.cadence.steps is not None else None
         cadence = Cadence(None if steps is not None else self.cadence.batch_size, steps)
-        values = test_loop(self.model, self.validation, cadence, self.callbacks, slicer=slicer)
+        values = evaluate_loop(self.model, self.validation, cadence, self.callbacks, slicer=slicer)
         return {f"val_{name}": value for name, value in zip(self.model.metrics_names, values, strict=True)}
 
 
 # --- evaluate ---------------------------------------------------------------------------------------------------------
 
 
-def test_loop(model: Any, feed: Feed, cadence: Cadence, callbacks: cbks.CallbackList, verbose: int = 0, *,
+def evaluate_loop(model: Any, feed: Feed, cadence: Cadence, callbacks: cbks.CallbackList, verbose: int = 0, *,
               slicer: Slicer | None = None) -> list[Any]:  # fmt: skip
     """Loss and metrics over all samples, as Python floats."""
     model.reset_metrics()
@@ -230,7 +230,7 @@ def test_loop(model: Any, feed: Feed, cadence: Cadence, callbacks: cbks.Callback
         assert size is not None
         batches = ((slicer.part(a, b), b - a) for a, b in make_batches(samples, size))
     progress = Progbar(target=samples if steps is None else steps) if verbose == 1 else None
-    losses, sizes, last = _test_batches(model, step, batches, callbacks, progress)
+    losses, sizes, last = _evaluate_batches(model, step, batches, callbacks, progress)
     if not sizes:
         raise DataError("There are no samples to evaluate: the arrays are empty.")
     callbacks.on_test_end()
@@ -240,7 +240,7 @@ def test_loop(model: Any, feed: Feed, cadence: Cadence, callbacks: cbks.Callback
     return [loss, *map(_number, last)]
 
 
-def _test_batches(model: Any, step: Any, batches: Iterable[tuple[Sequence[Any], int]], callbacks: cbks.CallbackList,
+def _evaluate_batches(model: Any, step: Any, batches: Iterable[tuple[Sequence[Any], int]], callbacks: cbks.CallbackList,
                   progress: Progbar | None) -> tuple[list[Any], list[int], Sequence[Any]]:  # fmt: skip
     """The batches' losses (on the device), their sizes, and the metrics after the last."""
     listens, names, backend = callbacks.listens("test"), model.metrics_names, active.backend()

@@ -6,7 +6,7 @@ Names, losses, weights, metrics: everything that can be wrong is found here. Gra
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -239,7 +239,8 @@ def metric_object(metric: Any, output_shape: tuple[int | None, ...], loss: Any) 
             found = sparse if fn is losses.sparse_categorical_crossentropy else categorical
     else:
         found = metrics.get(metric)
-    return found if isinstance(found, Metric) else MeanMetricWrapper(found, name=name)
+    wrap: Callable[..., Metric] = MeanMetricWrapper
+    return found if isinstance(found, Metric) else wrap(found, name=name)
 
 
 _ACCURACY = (metrics.binary_accuracy, metrics.sparse_categorical_accuracy, metrics.categorical_accuracy)

@@ -70,6 +70,7 @@ class SequenceEnqueuer:
         self.sequence = sequence
         self.use_multiprocessing = use_multiprocessing
         self.workers = 0
+        self._seed = 0
         self.queue: queue.Queue[Any] = queue.Queue()
         self.stop_signal = threading.Event()
         self.run_thread: threading.Thread | None = None
@@ -83,6 +84,8 @@ class SequenceEnqueuer:
         self.workers = workers
         self.queue = queue.Queue(max_queue_size)
         self.stop_signal = threading.Event()
+        if self.use_multiprocessing:  # drawn here, where a program's draws have an order
+            self._seed = int(np.random.randint(10**7))  # noqa: NPY002 - the global state is Keras 2's contract
         self.run_thread = threading.Thread(target=self._run_safely, daemon=True)
         self.run_thread.start()
 
@@ -137,9 +140,7 @@ class SequenceEnqueuer:
     def _executor(self) -> Iterator[Callable[..., Callable[[], Any]]]:
         """`submit(index)` gives a function that waits for the result."""
         if self.use_multiprocessing:
-            seed = np.random.randint(10e6)  # noqa: NPY002 - the global state is Keras 2's contract
-            context = multiprocessing.get_context()
-            with context.Pool(self.workers, _start_worker, (self.sequence, seed)) as pool:
+            with multiprocessing.Pool(self.workers, _start_worker, (self.sequence, self._seed)) as pool:
                 yield lambda *task: pool.apply_async(_process_task, task).get
         else:
             with ThreadPoolExecutor(self.workers) as threads:

@@ -123,9 +123,7 @@ class Progbar:
         self._fold()
         parts = []
         for name, (total, weight) in self._values.items():
-            mean = total / max(1, weight)
-            # A scalar may still lie on a device: `float` is what every framework's scalars know.
-            mean = float(np.mean(mean)) if isinstance(mean, (np.ndarray, np.generic, int, float)) else float(mean)
+            mean = float(np.mean(total / max(1, weight)))
             small = (mean if signed else abs(mean)) <= 1e-3
             parts.append(f" - {name}: {mean:.4e}" if small else f" - {name}: {mean:.4f}")
         return "".join(parts)
@@ -135,7 +133,7 @@ def _number(value: Any) -> Any:
     """A value on the host."""
     if isinstance(value, (float, int, np.ndarray, np.generic)):
         return value
-    from kcore import backend  # noqa: PLC0415 - a bar of plain numbers needs none
+    from kcore import backend
 
     return backend.eval(value)
 

@@ -1,0 +1,366 @@
+"""`compile`, what a compiled model shows, its functions, and steps on single batches.
+
+Each method parses its arguments and hands well-typed values to `plan`, `steps` and `data`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kcore import backend as K
+from kcore import losses as losses_module
+from kcore import optimizers
+from kcore.backend import active
+from kcore.errors import ArgumentError, DataError, NotCompiledError, ShapeError
+from kcore.training import data, plan
+from kcore.training.logs import on_host
+from kcore.training.loops import TEST, TRAIN, Feed
+from kcore.training.steps import Steps
+from kcore.utils.generic_utils import to_list, unpack_singleton
+
+if TYPE_CHECKING:
+    from kcore.models.network import Network as _Network
+else:
+    _Network = object
+
+
+class Compiling(_Network):
+    """What makes a network trainable. Mixed into one, which has layers, inputs and outputs."""
+
+    _plan: plan.CompilePlan | None = None
+    _steps: Any = None
+    _compile_arguments: dict[str, Any] | None = None
+    _predict_function: Any = None
+    stop_training = False
+    loss: Any = None
+    loss_weights: Any = None
+    sample_weight_mode: Any = None
+    _compile_metrics: Any = None
+    _compile_weighted_metrics: Any = None
+
+    if TYPE_CHECKING:
+
+        def _set_inputs(self, inputs: Any, outputs: Any = None, training: bool | None = None) -> None:
+            """Defined by `Model`."""
+
+    # --- compile ------------------------------------------------------------------------------------------------------
+
+    def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None, loss_weights: Any = None,
+                sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
+                **kwargs: Any) -> None:  # fmt: skip
+        """Say how the model is trained. Layers are frozen or not as they are now.
+
+        Args:
+            optimizer: name, or an optimizer.
+            loss: name, function or `Loss`; for several outputs also a list, or a dictionary by output name.
+            metrics: list of names, functions or `Metric`s; for several outputs also a list of lists or a dictionary.
+            loss_weights: factor of each output's loss, as a list or dictionary.
+            sample_weight_mode: "temporal" for weights per time step; also a list or dictionary.
+            weighted_metrics: metrics that sample weights and class weights apply to.
+            target_tensors: tensors in place of fed targets.
+
+        Raises:
+            UnknownNameError, ArgumentError, GraphError: for what cannot be.
+        """
+        if kwargs:
+            raise TypeError(f"compile() got unexpected arguments: {', '.join(map(repr, kwargs))}.")
+        self.optimizer = optimizers.get(optimizer)
+        self.loss = loss or {}
+        self.loss_weights = loss_weights
+        self.sample_weight_mode = sample_weight_mode
+        self._compile_metrics = metrics or []
+        self._compile_weighted_metrics = weighted_metrics
+        self._compile_arguments = {"target_tensors": target_tensors}
+        self._plan = self._steps = self._predict_function = None
+        self._is_compiled = False
+        if self.inputs:  # else at the first data
+            self._compile_now()
+
+    def _compile_now(self) -> None:
+        arguments = self._compile_arguments or {}
+        names = list(self.output_names)
+        found = plan.parse_losses(self.loss, names) if self.loss != {} else [None] * len(names)
+        trained = [loss is not None for loss in found]
+        weights = plan.parse_loss_weights(self.loss_weights, names)
+        modes = plan.parse_weight_modes(self.sample_weight_mode, names, trained)
+        targets = plan.parse_targets(arguments.get("target_tensors"), names)
+        masks = to_list(self.compute_mask(self.inputs, mask=None))
+        masks = masks if len(masks) == len(names) else masks * len(names)
+        taken = ["loss"]
+        if len(names) > 1:
+            taken += [f"{name}_loss" for name, is_trained in zip(names, trained, strict=True) if is_trained]
+        taken += [m.name for m in self._layer_metrics()]
+        metrics = plan.name_metrics(self._parse_metrics(self._compile_metrics, found), names, taken, trained)
+        weighted = plan.name_metrics(self._parse_metrics(self._compile_weighted_metrics, found), names, taken, trained)
+        outputs = tuple(
+            self._plan_output(i, found[i], weights[i], targets[i], modes[i], masks[i], metrics[i], weighted[i])
+            for i in range(len(names))
+        )
+        if not any(trained) and not self.losses:
+            raise ArgumentError(
+                "The model cannot be compiled because it has no loss to optimize: pass `loss=`, or add_loss() to it."
+            )
+        self._is_compiled = True
+        self._plan = plan.CompilePlan(outputs, tuple(self.losses), tuple(self.trainable_weights), self.optimizer)
+        self._steps = Steps(
+            self._plan, self._feed_inputs, lambda: [m for m in self._layer_metrics() if hasattr(m, "_call_result")],
+            lambda: self.updates, lambda: self.state_updates,
+        )  # fmt: skip
+        self._set_keras_attributes(self._plan)
+
+    def _parse_metrics(self, given: Any, found: Sequence[Any]) -> list[dict[str, Any]]:
+        return plan.parse_metrics(given, self.output_names, self.outputs, found)
+
+    def _plan_output(self, index: int, loss: Any, loss_weight: float, target: Any, mode: str | None, mask: Any,
+                     metrics: tuple[Any, ...], weighted_metrics: tuple[Any, ...]) -> plan.OutputPlan:  # fmt: skip
+        name, prediction = self.output_names[index], self.outputs[index]
+        if loss is None:
+            return plan.OutputPlan(index, name, prediction, None)
+        shape = K.int_shape(prediction)
+        fed = target is None or K.is_placeholder(target)
+        if target is None:
+            target = K.placeholder(ndim=len(shape), name=f"{name}_target", dtype=K.dtype(prediction))
+        weight = None
+        if fed:
+            axes = (None, None) if mode == "temporal" else (None,)
+            weight = K.placeholder(shape=axes, name=f"{name}_sample_weights")
+        return plan.OutputPlan(
+            index, name, prediction, loss, loss_weight, target, fed, weight, mode if fed else None, mask, metrics,
+            weighted_metrics, plan.loss_metric(name) if len(self.outputs) > 1 else None,
+            plan.expected_target_shape(loss, shape) if self._is_graph_network else None,
+        )  # fmt: skip
+
+    def _set_keras_attributes(self, compiled: plan.CompilePlan) -> None:
+        """The attributes of a compiled model that Keras 2 code reads."""
+        self.loss_functions = [o.loss for o in compiled.outputs]
+        self.loss_weights_list = [o.loss_weight for o in compiled.outputs]
+        self.targets = [o.target for o in compiled.outputs]
+        self.sample_weights = [o.weight for o in compiled.outputs]
+        self.sample_weight_modes = [o.weight_mode for o in compiled.outputs]
+        self.skip_target_indices = [o.index for o in compiled.outputs if o.loss is None]
+        self._feed_targets = [o.target for o in compiled.fed]
+        self._feed_sample_weights = [o.weight for o in compiled.fed]
+        self._feed_sample_weight_modes = [o.weight_mode for o in compiled.fed]
+        self._feed_outputs = [o.prediction for o in compiled.fed]
+        self._feed_output_names = [o.name for o in compiled.fed]
+        self._feed_output_shapes = [K.int_shape(o.prediction) for o in compiled.fed]
+        self._feed_loss_fns = [o.loss for o in compiled.fed]
+        self._compile_metric_functions = compiled.compiled_metrics
+        self._collected_trainable_weights = list(compiled.params)
+
+    # --- what a compiled model shows ----------------------------------------------------------------------------------
+
+    def _layer_metrics(self) -> list[Any]:
+        """Metric objects that layers and the model itself report (`add_metric`)."""
+        return [*(m for layer in self.layers for m in _metrics_of(layer)), *self._metrics]
+
+    @property
+    def metrics(self) -> list[Any]:
+        """All metric objects: those given to compile, then those of layers."""
+        compiled = self._plan.compiled_metrics if self._plan is not None else []
+        return [*compiled, *self._layer_metrics()]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` and `train_on_batch` return."""
+        names = ["loss"]
+        if self._plan is not None:
+            names += [m.name for m in self._plan.loss_metrics]
+            names += [m.name for m in self._plan.compiled_metrics]
+        return names + [m.name for m in self._layer_metrics()]
+
+    @property
+    def total_loss(self) -> Any:
+        """The tensor that training minimises, with sample weights, of the compiled model."""
+        steps = self._compiled()
+        return steps.evaluation(steps.all_weighted()).total_loss
+
+    def reset_metrics(self) -> None:
+        """Set the state of all metrics to zero."""
+        if self._plan is not None:
+            for metric in (*self._plan.loss_metrics, *self.metrics):
+                metric.reset_states()
+
+    def _compiled(self) -> Steps:
+        """The step functions. Raises NotCompiledError."""
+        if self._steps is None:
+            if self._compile_arguments is None:
+                raise NotCompiledError(
+                    "You must compile your model before training/testing. Use `model.compile(optimizer, loss)`."
+                )
+            raise NotCompiledError(
+                f"{self.name} does not know its inputs yet: call fit() or train_on_batch() with data, or build() it."
+            )
+        return self._steps  # type: ignore[no-any-return]
+
+    def _get_callback_model(self) -> Any:
+        """The model that callbacks see."""
+        return getattr(self, "callback_model", None) or self
+
+    def _uses_dynamic_learning_phase(self) -> bool:
+        return bool(self.uses_learning_phase and not isinstance(K.learning_phase(), int))
+
+    def _check_trainable_weights_consistency(self) -> None:
+        collected = getattr(self, "_collected_trainable_weights", None)
+        if collected is not None and len(self.trainable_weights) != len(collected):
+            warnings.warn(
+                "The trainable weights changed after compile(): did you set `trainable` without calling "
+                "`model.compile` again? The model is trained as it was compiled.",
+                stacklevel=3,
+            )
+
+    # --- functions ----------------------------------------------------------------------------------------------------
+
+    def _make_train_function(self) -> None:
+        """Build the train step, and with it the optimizer's state."""
+        steps = self._compiled()
+        self._check_trainable_weights_consistency()
+        steps.train((False,) * len(steps.plan.fed))
+
+    def _make_test_function(self) -> None:
+        steps = self._compiled()
+        steps.test((False,) * len(steps.plan.fed))
+
+    def _make_predict_function(self) -> None:
+        self._predict_step()
+
+    def _predict_step(self) -> Any:
+        """The function from inputs to outputs. As in Keras 2 it is made once, until the next compile()."""
+        if self._predict_function is None:
+            self._predict_function = K.function(
+                list(self._feed_inputs), list(self.outputs), list(self.state_updates), name="predict"
+            )
+        return self._predict_function
+
+    # --- data ---------------------------------------------------------------------------------------------------------
+
+    def _ensure_built(self, x: Any) -> None:
+        """Give a model without inputs those of the data, and finish a compile() that waited for them."""
+        if not self.inputs:
+            if isinstance(x, dict):
+                raise DataError(
+                    f"{self.name} has no inputs yet, so it cannot take a dictionary by input name; pass an array or a "
+                    "list of arrays."
+                )
+            arrays = [data.as_array(v, "input data") for v in (x if isinstance(x, (list, tuple)) else [x])]
+            self._set_inputs(arrays)
+        if self._compile_arguments is not None and self._plan is None:
+            self._compile_now()
+
+    def _input_feed(self, x: Any) -> Feed:
+        """Inputs alone, for prediction."""
+        self._ensure_built(x)
+        arrays = data.as_arrays(x, self._feed_input_names, "input")
+        data.check_shapes(arrays, self._feed_input_names, self._feed_shapes(), "input")
+        data.check_lengths(arrays, [], [])
+        types = tuple(K.dtype(t) for t in self._feed_inputs)
+        return Feed(tuple(arrays), (), types, int(arrays[0].shape[0]) if arrays else None)
+
+    def _feed_shapes(self) -> list[Any]:
+        if not self._is_graph_network:
+            return [None] * len(self._feed_inputs)
+        return [tuple(shape) for shape in self._feed_input_shapes]
+
+    def _training_feed(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Feed:
+        """Inputs, targets and the weights that were given, checked."""
+        if self._compile_arguments is None:
+            self._compiled()
+        self._ensure_built(x)
+        steps = self._compiled()
+        fed = steps.plan.fed
+        names = [o.name for o in fed]
+        inputs = data.as_arrays(x, self._feed_input_names, "input")
+        data.check_shapes(inputs, self._feed_input_names, self._feed_shapes(), "input")
+        targets = data.as_arrays(y, names, "target")
+        if any(t is None for t in targets):
+            raise DataError(f"No targets: the model is trained on {', '.join(names)}, so y must be given.")
+        for output, target in zip(fed, targets, strict=True):
+            _check_target(output, target)
+        given = data.per_output(sample_weight, names, "sample_weight")
+        classes = data.per_output(class_weight, names, "class_weight")
+        weights = [
+            data.sample_weights(t, w, c, o.weight_mode)
+            for o, t, w, c in zip(fed, targets, given, classes, strict=True)
+        ]
+        data.check_lengths(inputs, targets, weights)
+        weighted = tuple(w is not None for w in weights)
+        arrays = (*inputs, *targets, *(w for w in weights if w is not None))
+        types = tuple(K.dtype(t) for t in steps.feeds(weighted))
+        return Feed(arrays, weighted, types, int(arrays[0].shape[0]) if arrays else None)
+
+    # --- single batches -----------------------------------------------------------------------------------------------
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None,
+                       reset_metrics: bool = True) -> Any:  # fmt: skip
+        """One step on one batch.
+
+        Args:
+            x, y: arrays, lists or dictionaries by name.
+            sample_weight, class_weight: as of `fit`.
+            reset_metrics: whether metrics start anew; False accumulates over calls.
+
+        Returns:
+            The loss before the step, or a list of loss and metrics; `metrics_names` names them.
+        """
+        results = self._train_natively(x, y, sample_weight, class_weight)
+        found = [on_host(value) for value in results]
+        if reset_metrics:
+            self.reset_metrics()
+        return unpack_singleton(found)
+
+    def _train_natively(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Sequence[Any]:
+        """One step; results stay on the device."""
+        feed = self._training_feed(x, y, sample_weight, class_weight)
+        step = self._steps.train(feed.weighted)
+        return step.run_native(feed.slicer().everything(), TRAIN, active.backend())  # type: ignore[no-any-return]
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, reset_metrics: bool = True) -> Any:
+        """Loss and metrics of one batch; arguments as of `train_on_batch`."""
+        found = [on_host(value) for value in self._test_natively(x, y, sample_weight)]
+        if reset_metrics:
+            self.reset_metrics()
+        return unpack_singleton(found)
+
+    def _test_natively(self, x: Any, y: Any, sample_weight: Any) -> Sequence[Any]:
+        feed = self._training_feed(x, y, sample_weight)
+        step = self._steps.test(feed.weighted)
+        return step.run_native(feed.slicer().everything(), TEST, active.backend())  # type: ignore[no-any-return]
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, as arrays."""
+        feed = self._input_feed(x)
+        backend = active.backend()
+        outputs = self._predict_step().run_native(feed.slicer().everything(), TEST, backend)
+        return unpack_singleton([backend.to_numpy(value) for value in outputs])
+
+
+def _metrics_of(layer: Any) -> list[Any]:
+    """Metrics that a layer and those inside it report, without what a nested model was compiled with."""
+    inner = [m for child in getattr(layer, "_layers", ()) for m in _metrics_of(child)]
+    return [*getattr(layer, "_metrics", ()), *inner]
+
+
+def _check_target(output: plan.OutputPlan, target: Any) -> None:
+    """Raise ShapeError for targets that do not fit the output and its loss, with advice."""
+    shape, got = output.target_shape, tuple(target.shape)
+    if shape is None:
+        return
+    fits = len(got) == len(shape) and all(a is None or a == b for a, b in zip(shape[1:], got[1:], strict=True))
+    if fits:
+        return
+    classes = K.int_shape(output.prediction)[-1]
+    if losses_module.is_categorical_crossentropy(output.loss) and got[-1] == 1:
+        raise ShapeError(
+            f"The targets of {output.name} have shape {got}, but categorical_crossentropy expects one-hot targets of "
+            f"shape (samples, ..., {classes}). If they are integer classes, convert them with keras.utils."
+            f"to_categorical(y, {classes}), or use the loss sparse_categorical_crossentropy, which takes integers."
+        )
+    if plan.loss_function(output.loss) is losses_module.sparse_categorical_crossentropy and got[-1] == classes:
+        raise ShapeError(
+            f"The targets of {output.name} have shape {got}, but sparse_categorical_crossentropy expects integers of "
+            "shape (samples, ..., 1), the classes. For one-hot targets use categorical_crossentropy, or pass "
+            "y.argmax(-1)."
+        )
+    data.check_shapes([target], [output.name], [shape], "target")
