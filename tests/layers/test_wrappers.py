@@ -206,6 +206,18 @@ def test_initial_weights():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: L.TimeDistributed(3), "TimeDistributed expects a layer to wrap, got 3"),
+        (lambda: L.Bidirectional(L.Dense(3)), "Bidirectional expects a recurrent layer"),
+    ],
+)
+def test_only_fitting_layers_are_wrapped(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
 def test_unknown_merge_mode():
     with pytest.raises(ValueError, match="Merge mode should be one of .*; got 'max'"):
         L.Bidirectional(L.LSTM(3), merge_mode="max")
