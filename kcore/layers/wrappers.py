@@ -208,8 +208,8 @@ class Bidirectional(Wrapper):
             )
         if not hasattr(layer, "go_backwards"):
             raise ArgumentError(
-                "Bidirectional expects a recurrent layer: one with `go_backwards`, `return_sequences`, `return_state` and "
-                f"`stateful`, such as LSTM. Got {layer!r}."
+                "Bidirectional expects a recurrent layer: one with `go_backwards`, `return_sequences`, `return_state` "
+                f"and `stateful`, such as LSTM. Got {layer!r}."
             )
         forward = copy.copy(layer)
         config = layer.get_config()
