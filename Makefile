@@ -9,7 +9,7 @@ STAMP := $(VENV)/.kcore-installed
 PROJECTS := . backends/torch backends/jax backends/tf conformance
 TESTS := $(wildcard kcore tests backends/*/tests conformance/tests)
 
-.PHONY: venv demo test lint bench clean
+.PHONY: venv demo test golden lint bench clean
 
 venv: $(STAMP)
 
@@ -31,6 +31,10 @@ demo: $(STAMP)
 # ARGS="-k name" narrows a run. pytest's summary stays the last line.
 test: $(STAMP)
 	@$(PY) -m pytest -q -n 2 $(TESTS) $(ARGS)
+
+# Every golden case on every backend (make test runs a part where each case is compiled).
+golden: $(STAMP)
+	@KCORE_GOLDEN_ALL=1 $(PY) -m pytest -q -n 2 tests/golden $(ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

@@ -133,6 +133,7 @@ class Executable:
         self._by_value = backend.state_style == "value"
         self._epoch = -1
         self._compiled: Any = None
+        self._bound: list[int] = []
         if self._by_value:
             self._compiled = backend.finalize(self.function, name=owner.name, state=(), params=())
 

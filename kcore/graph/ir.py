@@ -106,7 +106,7 @@ class Frame:
 
     def __init__(self, parent: Frame | None, counter: Symbolic | None = None) -> None:
         self.parent = parent
-        self.counter = counter if counter is not None else (parent.counter if parent else None)
+        self.counter: Symbolic | None = counter if counter is not None else (parent.counter if parent else None)
 
     def within(self, other: Frame | None) -> bool:
         """Whether this frame is `other` or nested in it."""

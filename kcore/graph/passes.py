@@ -102,6 +102,8 @@ class Rewriter:
             return self._gradient(node, arguments)
         if op.name == "select_phase":
             return self.rewrite([_choice(arguments)])
+        if op.name == "cast" and arguments["x"].dtype == arguments["dtype"]:
+            return [arguments["x"]]
         folded = self._fold(node, arguments)
         if folded is not None:
             return [folded]

@@ -7,6 +7,7 @@ are there where they spare the NumPy backend work.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,14 +34,14 @@ from kcore.ops.elementwise import (
 )
 from kcore.ops.reduction import max_, sum_
 from kcore.ops.shaping import squeeze
-from kcore.ops.spec import Tensor, composite, spec_of
+from kcore.ops.spec import F, Tensor, composite, spec_of
 from kcore.ops.structural import stop_gradient
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
 _SELU_SCALE = 1.0507009873554804934193349852946
 
 
-def _activation(**options: Any) -> Any:
+def _activation(**options: Any) -> Callable[[F], F]:
     return composite(infer=rules.same("x"), to_float=True, **options)
 
 

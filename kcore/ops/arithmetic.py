@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,18 @@ from kcore.ops import rules
 from kcore.ops.broadcasting import unbroadcast, zeros_of
 from kcore.ops.cases import FLOATS, INTS, NUMBERS, Binary, Cases, Draw, Ints, Real, Unary, broadcast_shapes
 from kcore.ops.comparison import greater, greater_equal, less, less_equal, where
-from kcore.ops.spec import Tensor, primitive
+from kcore.ops.spec import F, Tensor, primitive
 from kcore.ops.structural import cast
 
 _FINITE = Real(-3, 3)
 _ANYTHING = Real(-3, 3, nonfinite=True)
 
 
-def _unary(vjp: Any, **options: Any) -> Any:
+def _unary(vjp: Any, **options: Any) -> Callable[[F], F]:
     return primitive(infer=rules.same("x"), vjp=vjp, **options)
 
 
-def _binary(vjp: Any, **options: Any) -> Any:
+def _binary(vjp: Any, **options: Any) -> Callable[[F], F]:
     return primitive(infer=rules.broadcast("x", "y"), vjp=vjp, host=True, **options)
 
 
@@ -43,7 +44,11 @@ def add(x: Tensor, y: Tensor) -> Any:
     return np.add(x, y)
 
 
-@_binary(lambda g, out, x, y: (unbroadcast(g, x), unbroadcast(negative(g), y)), cases=Binary(_ANYTHING))
+def _subtract_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
+    return unbroadcast(g, x), unbroadcast(negative(g), y)
+
+
+@_binary(_subtract_vjp, cases=Binary(_ANYTHING))
 def subtract(x: Tensor, y: Tensor) -> Any:
     """Difference, with broadcasting.
 
@@ -56,7 +61,11 @@ def subtract(x: Tensor, y: Tensor) -> Any:
     return np.subtract(x, y)
 
 
-@_binary(lambda g, out, x, y: (unbroadcast(multiply(g, y), x), unbroadcast(multiply(g, x), y)), cases=Binary(_ANYTHING))
+def _multiply_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
+    return unbroadcast(multiply(g, y), x), unbroadcast(multiply(g, x), y)
+
+
+@_binary(_multiply_vjp, cases=Binary(_ANYTHING))
 def multiply(x: Tensor, y: Tensor) -> Any:
     """Product, with broadcasting.
 
@@ -72,11 +81,11 @@ def multiply(x: Tensor, y: Tensor) -> Any:
 _DIVISOR = Real(-4, 4, away=(0.0,), gap=0.25)
 
 
-@_binary(
-    lambda g, out, x, y: (unbroadcast(divide(g, y), x), unbroadcast(negative(divide(multiply(g, out), y)), y)),
-    to_float=True,
-    cases=Binary(_FINITE, _DIVISOR, dtypes=(*FLOATS, "float16")),
-)
+def _divide_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
+    return unbroadcast(divide(g, y), x), unbroadcast(negative(divide(multiply(g, out), y)), y)
+
+
+@_binary(_divide_vjp, to_float=True, cases=Binary(_FINITE, _DIVISOR, dtypes=(*FLOATS, "float16")))
 def divide(x: Tensor, y: Tensor) -> Any:
     """True quotient, with broadcasting; x / 0 is infinite or NaN.
 
@@ -205,7 +214,11 @@ def minimum(x: Tensor, y: Tensor) -> Any:
     return np.minimum(x, y)
 
 
-@_unary(lambda g, out, x: negative(g), host=True, cases=Unary(_ANYTHING, dtypes=NUMBERS))
+def _negative_vjp(g: Any, out: Any, x: Any) -> Any:
+    return negative(g)
+
+
+@_unary(_negative_vjp, host=True, cases=Unary(_ANYTHING, dtypes=NUMBERS))
 def negative(x: Tensor) -> Any:
     """-x.
 
@@ -221,7 +234,11 @@ def negative(x: Tensor) -> Any:
 _OFF_ZERO = Real(-3, 3, away=(0.0,))
 
 
-@_unary(lambda g, out, x: multiply(g, sign(x)), host=True, cases=Unary(_ANYTHING, dtypes=NUMBERS, smooth=_OFF_ZERO))
+def _abs_vjp(g: Any, out: Any, x: Any) -> Any:
+    return multiply(g, sign(x))
+
+
+@_unary(_abs_vjp, host=True, cases=Unary(_ANYTHING, dtypes=NUMBERS, smooth=_OFF_ZERO))
 def abs_(x: Tensor) -> Any:
     """Absolute value; its gradient at 0 is 0.
 

@@ -8,7 +8,7 @@ from kcore.graph.ir import Symbolic
 
 
 def unbroadcast(g: Any, x: Symbolic) -> Any:
-    """Sum a gradient over the axes along which `x` was broadcast."""
+    """Sum a gradient over the axes along which `x` was broadcast. Two unknown sizes are taken as equal."""
     from kcore.ops import reduction, shaping
 
     if g.shape == x.shape and None not in x.shape:

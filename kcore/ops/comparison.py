@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from kcore.ops import rules
 from kcore.ops.broadcasting import unbroadcast, zeros_of
 from kcore.ops.cases import FLOATS, NUMBERS, Binary, Bools, Cases, Draw, Real, Ties, Unary, broadcast_shapes
-from kcore.ops.spec import Tensor, primitive
+from kcore.ops.spec import F, Tensor, primitive
 
 #: Few values, so that ties are met as often as not.
 _TIES = Binary(Ties(), dtypes=(*NUMBERS, "bool"), smooth=False)
@@ -19,11 +20,11 @@ _ROUNDED = Unary(Real(-4, 4, edges=(-0.5, 0.5, 1.5, 2.5, 0.0)), dtypes=(*FLOATS,
 _TESTED = Unary(Real(nonfinite=True), smooth=False)
 
 
-def _comparison(cases: Any) -> Any:
+def _comparison(cases: Any) -> Callable[[F], F]:
     return primitive(infer=rules.broadcast("x", "y", dtype="bool"), differentiable=False, host=True, cases=cases)
 
 
-def _step() -> Any:
+def _step() -> Callable[[F], F]:
     return primitive(infer=rules.same("x"), differentiable=False, cases=_ROUNDED)
 
 

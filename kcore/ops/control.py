@@ -70,7 +70,9 @@ def loop(fn: Callable[..., tuple[Sequence[Any], Sequence[Any]]], carry: Sequence
     return out[:n], out[n:]
 
 
-def _loop_now(fn: Any, carry: Sequence[Any], xs: Sequence[Any], length: Any, reverse: bool) -> Any:
+def _loop_now(fn: Any, carry: Sequence[Any], xs: Sequence[Any], length: Any, reverse: bool) -> (
+    tuple[list[Any], list[Any]]
+):
     """The loop of an eager composite body: no graph, the backend's scan over the function itself."""
     n = len(carry)
 
@@ -82,8 +84,8 @@ def _loop_now(fn: Any, carry: Sequence[Any], xs: Sequence[Any], length: Any, rev
     return out[:n], out[n:]
 
 
-def _like(value: Any, carry: Symbolic) -> Symbolic:
-    value = as_symbolic(value, carry.dtype)
+def _like(item: Any, carry: Symbolic) -> Symbolic:
+    value = as_symbolic(item, carry.dtype)
     if len(value.shape) != len(carry.shape) or any(
         a is not None and b is not None and a != b for a, b in zip(value.shape, carry.shape, strict=True)
     ):

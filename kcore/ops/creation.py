@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import dtypes, rules
 from kcore.ops.cases import FLOATS, INTS, Cases, Draw
-from kcore.ops.spec import Dims, primitive
+from kcore.ops.spec import Dims, F, primitive
 
 
 def _filled(shape: Any, dtype: str, **_: Any) -> TensorSpec:
@@ -71,7 +72,7 @@ def _drawn(**choices: Any) -> Cases:
     return Cases(draw, smooth=False)
 
 
-def _random(**extra: Any) -> Any:
+def _random(**extra: Any) -> Callable[[F], F]:
     def rule(**a: Any) -> TensorSpec:
         return _filled(a["shape"], a["dtype"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy as np
 from kcore.ops import rules
 from kcore.ops.arithmetic import add, divide, multiply, negative, square, subtract
 from kcore.ops.cases import Real, Unary
-from kcore.ops.spec import Tensor, primitive
+from kcore.ops.spec import F, Tensor, primitive
 
 
-def _unary(vjp: Any, values: Real | None = None, smooth: Real | bool = True, **options: Any) -> Any:
+def _unary(vjp: Any, values: Real | None = None, smooth: Real | bool = True,
+           **options: Any) -> Callable[[F], F]:  # fmt: skip
     return primitive(infer=rules.same("x"), vjp=vjp, to_float=True, cases=Unary(values, smooth=smooth), **options)
 
 
@@ -73,7 +75,11 @@ def expm1(x: Tensor) -> Any:
         return np.expm1(x)
 
 
-@_unary(lambda g, out, x: multiply(g, cos(x)))
+def _sin_vjp(g: Any, out: Any, x: Any) -> Any:
+    return multiply(g, cos(x))
+
+
+@_unary(_sin_vjp)
 def sin(x: Tensor) -> Any:
     """Sine of radians.
 

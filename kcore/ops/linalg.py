@@ -36,8 +36,11 @@ def _matrices(d: Draw) -> Any:
     return {"x": d.array((*left, n, k), dtype, values), "y": d.array((*right, k, m), dtype, values)}
 
 
-@primitive(infer=_matmul_spec, cases=Cases(_matrices), vjp=lambda g, out, x, y: (
-    unbroadcast(matmul(g, swap_last(y)), x), unbroadcast(matmul(swap_last(x), g), y)))  # fmt: skip
+def _matmul_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
+    return unbroadcast(matmul(g, swap_last(y)), x), unbroadcast(matmul(swap_last(x), g), y)
+
+
+@primitive(infer=_matmul_spec, vjp=_matmul_vjp, cases=Cases(_matrices))
 def matmul(x: Tensor, y: Tensor) -> Any:
     """Matrix product over the last two axes; leading axes broadcast.
 

@@ -47,10 +47,12 @@ def _scalar(kind: type) -> Callable[[Any], Any]:
     return convert
 
 
-Symbolic.__neg__ = ew.negative  # type: ignore[attr-defined]
-Symbolic.__abs__ = ew.abs_  # type: ignore[attr-defined]
-Symbolic.__invert__ = ew.logical_not  # type: ignore[attr-defined]
-Symbolic.__getitem__ = shaping.getitem  # type: ignore[attr-defined]
+_OTHER: dict[str, Callable[..., Any]] = {
+    "neg": ew.negative, "abs": ew.abs_, "invert": ew.logical_not, "getitem": shaping.getitem,
+}  # fmt: skip
+for _name, _method in _OTHER.items():
+    setattr(Symbolic, f"__{_name}__", _method)
+
 SymbolicTensor.__array__ = _to_array  # type: ignore[attr-defined]
 SymbolicTensor.__float__ = _scalar(float)  # type: ignore[attr-defined]
 SymbolicTensor.__int__ = _scalar(int)  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ import numpy as np
 from kcore.errors import GraphError, ShapeError
 from kcore.ops.cases import FLOATS, Attribute, Cases, Choice, Draw, Real, with_attributes
 from kcore.ops.elementwise import abs_, add, divide, maximum, multiply, sqrt, square, subtract
-from kcore.ops.spec import Tensor, Tensors, composite
+from kcore.ops.spec import F, Tensor, Tensors, composite
 
 
 def _rule(op: str, lists: Sequence[str]) -> Callable[..., Any]:
@@ -56,10 +56,10 @@ def _lists(lists: Sequence[str], scalars: dict[str, Any]) -> Cases:
     return Cases(draw, smooth=False)
 
 
-def _update(*lists: str, **scalars: Any) -> Any:
+def _update(*lists: str, **scalars: Any) -> Callable[[F], F]:
     """Declare an update of params and these lists; `scalars` are values of the other parameters for the cases."""
 
-    def declare(function: Any) -> Any:
+    def declare(function: F) -> F:
         aliases = dict(enumerate(("params", *lists)))
         return composite(infer=_rule(function.__name__, lists), multiple=True, promote=(), differentiable=False,
                          aliases=aliases, cases=_lists(lists, scalars))(function)  # fmt: skip

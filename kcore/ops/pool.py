@@ -245,9 +245,17 @@ def _avg_grad_case(d: Draw) -> Any:
 # --- declarations -----------------------------------------------------------------------------------------------------
 
 
+def _max_pool_vjp(g: Any, out: Any, x: Any, *geometry: Any) -> Any:
+    return max_pool_grad(g, x, *geometry)
+
+
+def _avg_pool_vjp(g: Any, out: Any, x: Any, *geometry: Any) -> Any:
+    return avg_pool_grad(g, shape_of(x), *geometry)
+
+
 @primitive(infer=_pool_spec, reference=_max_pool, normalize=_normalize("max_pool"),
            cases=Cases(_pool_case(Ties()), smooth=_pool_case(Distinct())),
-           vjp=lambda g, out, x, *geometry: max_pool_grad(g, x, *geometry))  # fmt: skip
+           vjp=_max_pool_vjp)  # fmt: skip
 def max_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """Largest element of each window; padding never wins, and the first maximum of a window gets the gradient.
 
@@ -268,7 +276,7 @@ def max_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format:
 
 @primitive(infer=_pool_spec, reference=_avg_pool, normalize=_normalize("avg_pool"), to_float=True,
            cases=Cases(_pool_case(Real())),
-           vjp=lambda g, out, x, *geometry: avg_pool_grad(g, shape_of(x), *geometry))  # fmt: skip
+           vjp=_avg_pool_vjp)  # fmt: skip
 def avg_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """Mean of each window; padding is not counted.
 

@@ -84,7 +84,7 @@ def _sequences(gates: int, states: int, **choices: Sequence[Any]) -> Cases:
         bias_shape = d.choice([None, (gates * units,)])
         if bias_shape is not None and attributes.get("reset_after"):
             bias_shape = (2, gates * units)
-        arguments = {"x": d.array((batch, time, features), dtype, values)}
+        arguments: dict[str, Any] = {"x": d.array((batch, time, features), dtype, values)}
         arguments.update({name: d.array((batch, units), dtype, values) for name in ("h", "c")[:states]})
         arguments["kernel"] = d.array((features, gates * units), dtype, values)
         arguments["recurrent_kernel"] = d.array((units, gates * units), dtype, values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from kcore.ops import rules
 from kcore.ops.cases import FLOATS, INTS, AxisOf, Bools, Distinct, Real, Reduction, Ties, Unary
 from kcore.ops.elementwise import cast, divide, equal, multiply, subtract
-from kcore.ops.spec import Tensor, primitive
+from kcore.ops.spec import F, Tensor, primitive
 
 
 def _expand(g: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
@@ -22,7 +23,7 @@ def _expand(g: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     return g
 
 
-def _reduction(vjp: Any = None, **options: Any) -> Any:
+def _reduction(vjp: Any = None, **options: Any) -> Callable[[F], F]:
     dtype = options.pop("dtype", None)
     return primitive(
         infer=rules.reduce_axes("x", dtype), normalize=rules.normalize_axes, vjp=vjp, host=True,

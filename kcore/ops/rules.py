@@ -88,7 +88,7 @@ def static_shape(shape: Any) -> Shape:
 
 def known_entries(vector: ir.Symbolic) -> Shape:
     """Entries of a symbolic shape vector that its making shows: `K.shape(x)`, stacks and concatenations of such."""
-    node = getattr(vector, "node", None)
+    node: Any = getattr(vector, "node", None)
     name = node.op.name if node is not None else ""
     if name == "shape":
         return tuple(node.arguments["x"].shape)

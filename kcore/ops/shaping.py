@@ -64,7 +64,11 @@ def _reshapes(d: Draw, names: Any) -> Any:
     return {"x": x, "shape": d.choice(options)}
 
 
-@primitive(infer=_reshape_spec, vjp=lambda g, out, x, shape: reshape(g, shape_of(x)), host=True,
+def _reshape_vjp(g: Any, out: Any, x: Any, shape: Any) -> Any:
+    return reshape(g, shape_of(x))
+
+
+@primitive(infer=_reshape_spec, vjp=_reshape_vjp, host=True,
            normalize=_reshape_normalize, cases=_both(_reshapes))  # fmt: skip
 def reshape(x: Tensor, shape: Dims) -> Any:
     """The same elements in another shape.
@@ -123,8 +127,12 @@ def _expand_axis(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     arguments["axis"] = rules.canonical_axis(int(arguments["axis"]), specs["x"].rank + 1)
 
 
+def _expand_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
+    return squeeze(g, axis)
+
+
 @primitive(infer=lambda x, axis: x.with_shape((*x.shape[:axis], 1, *x.shape[axis:])), normalize=_expand_axis,
-           vjp=lambda g, out, x, axis: squeeze(g, axis), host=True,
+           vjp=_expand_vjp, host=True,
            cases=Unary(dtypes=ANY, axis=AxisOf(extra=1)))  # fmt: skip
 def expand_dims(x: Tensor, axis: int = -1) -> Any:
     """A new axis of size 1.
@@ -309,7 +317,11 @@ def repeat_elements(x: Tensor, rep: int, axis: int) -> Any:
 # --- order and padding ------------------------------------------------------------------------------------------------
 
 
-@primitive(infer=rules.same("x"), normalize=rules.normalize_axes, vjp=lambda g, out, x, axis: reverse(g, axis),
+def _reverse_vjp(g: Any, out: Any, x: Any, axis: Any) -> Any:
+    return reverse(g, axis)
+
+
+@primitive(infer=rules.same("x"), normalize=rules.normalize_axes, vjp=_reverse_vjp,
            cases=Unary(dtypes=ANY, min_rank=1, axis=AxesOf()))  # fmt: skip
 def reverse(x: Tensor, axis: Any) -> Any:
     """Elements in reverse order.

@@ -108,8 +108,12 @@ def _smooth_slices(d: Draw) -> Any:
     return {"x": x, "index": _index(d, x.shape)}
 
 
+def _slice_vjp(g: Any, out: Any, x: Any, index: Any) -> Any:
+    return scatter_slice(g, index, shape_of(x))
+
+
 @primitive(infer=_slice_spec, normalize=_normalize, host=True, cases=Cases(_slices, smooth=_smooth_slices),
-           vjp=lambda g, out, x, index: scatter_slice(g, index, shape_of(x)))  # fmt: skip
+           vjp=_slice_vjp)  # fmt: skip
 def strided_slice(x: Tensor, index: Dims) -> Any:
     """`x[index]`.
 
@@ -158,7 +162,7 @@ def scatter_slice(x: Tensor, index: Dims, shape: Dims) -> Any:
 def getitem(x: Any, index: Any) -> Any:
     """Indexing as Python writes it; one list, array or tensor of integers as the only index gathers."""
     items = index if isinstance(index, tuple) else (index,)
-    if len(items) == 1 and (isinstance(items[0], (list, np.ndarray)) or getattr(items[0], "ndim", 0)):
+    if len(items) == 1 and (isinstance(items[0], (list, np.ndarray)) or bool(getattr(items[0], "ndim", False))):
         from kcore.ops.indexing import gather
 
         return gather(x, items[0])

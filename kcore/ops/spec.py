@@ -106,7 +106,7 @@ def primitive(**options: Any) -> Callable[[F], F]:
 
     def declare(function: F) -> F:
         options.setdefault("reference", function)
-        return _register(Op(_plain_name(function), function, **options))
+        return _register(Op(_plain_name(function), function, **options))  # type: ignore[no-any-return]
 
     return declare
 
@@ -115,7 +115,7 @@ def composite(**options: Any) -> Callable[[F], F]:
     """Declare an op by a body in K ops; a backend may override it with a native kernel."""
 
     def declare(function: F) -> F:
-        return _register(Op(_plain_name(function), function, body=function, **options))
+        return _register(Op(_plain_name(function), function, body=function, **options))  # type: ignore[no-any-return]
 
     return declare
 
@@ -235,7 +235,7 @@ def _complete_random(op: Op, arguments: dict[str, Any]) -> None:
     # Like the original, an unseeded site takes its seed from np.random: that is what makes np.random.seed(...)
     # repeat a whole script.
     if arguments.get("seed") is None:
-        arguments["seed"] = int(np.random.randint(10e6))  # noqa: NPY002
+        arguments["seed"] = int(np.random.randint(10_000_000))  # noqa: NPY002
     frame = ir.current_frame()
     if frame is not None and frame.counter is not None:
         arguments["loop"] = frame.counter

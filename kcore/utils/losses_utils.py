@@ -86,7 +86,13 @@ def reduce_weighted_loss(weighted_losses: Any, reduction: str = Reduction.SUM_OV
     """The losses as `reduction` says: as they are, their sum, or their mean."""
     if reduction == Reduction.NONE:
         return weighted_losses
-    return K.sum(weighted_losses) if reduction == Reduction.SUM else K.mean(weighted_losses)
+    return K.sum(weighted_losses) if reduction == Reduction.SUM else K.mean(_without_mean(weighted_losses))
+
+
+def _without_mean(values: Any) -> Any:
+    """What `values` are means of, if they are: the mean of equally large groups' means is the mean of all."""
+    node = getattr(values, "node", None)
+    return node.inputs[0] if node is not None and node.op.name == "mean" else values
 
 
 def compute_weighted_loss(losses: Any, sample_weight: Any = None, reduction: str = Reduction.SUM_OVER_BATCH_SIZE,
@@ -102,8 +108,10 @@ def compute_weighted_loss(losses: Any, sample_weight: Any = None, reduction: str
     Reduction.validate(reduction)
     with K.name_scope(name or "weighted_loss"):
         dtype = K.dtype(losses)
-        losses = K.cast(losses, K.floatx())
+        if dtype != K.floatx():
+            losses = K.cast(losses, K.floatx())
         if sample_weight is not None:
             losses, weights = full_weights(losses, sample_weight)
             losses = losses * weights
-        return K.cast(reduce_weighted_loss(losses, reduction), dtype)
+        loss = reduce_weighted_loss(losses, reduction)
+        return loss if dtype == K.floatx() else K.cast(loss, dtype)

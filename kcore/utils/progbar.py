@@ -35,6 +35,7 @@ class Progbar:
         self.interval = interval
         self.stateful_metrics = set(stateful_metrics or ())
         self._values: dict[str, list[Any]] = {}  # name -> [sum, weight]
+        self._pending: list[tuple[int, Iterable[tuple[str, Any]]]] = []
         self._seen_so_far = 0
         self._total_width = 0
         self._start = time.time()
@@ -49,15 +50,12 @@ class Progbar:
         return self.target is None or self._seen_so_far >= self.target
 
     def update(self, current: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
-        """Show step `current` with `(name, value)` pairs of the last step."""
-        for name, value in values or ():
-            if name in self.stateful_metrics:
-                self._values[name] = [value, 1]
-            else:
-                weight = current - self._seen_so_far
-                total = self._values.setdefault(name, [0.0, 0])
-                total[0] += value * weight
-                total[1] += weight
+        """Show step `current` with `(name, value)` pairs of the last step.
+
+        Values may be tensors on a device; they are fetched when the bar is drawn.
+        """
+        if values:
+            self._pending.append((current - self._seen_so_far, values))
         self._seen_so_far = current
         now = time.time()
         if self.verbose == 1:
@@ -107,7 +105,22 @@ class Progbar:
             rate = f"{unit * 1e6:.0f}us"
         return f" - {elapsed:.0f}s {rate}/step"
 
+    def _fold(self) -> None:
+        """Add up the values that came since the last drawing."""
+        for weight, values in self._pending:
+            for name, value in values:
+                if name in self.stateful_metrics:
+                    self._values[name] = [value, 1]
+                else:
+                    total = self._values.setdefault(name, [0.0, 0])
+                    total[0] += _number(value) * weight
+                    total[1] += weight
+        self._pending = []
+        for name in self.stateful_metrics & self._values.keys():
+            self._values[name][0] = _number(self._values[name][0])
+
     def _averages(self, signed: bool = False) -> str:
+        self._fold()
         parts = []
         for name, (total, weight) in self._values.items():
             mean = total / max(1, weight)
@@ -116,6 +129,15 @@ class Progbar:
             small = (mean if signed else abs(mean)) <= 1e-3
             parts.append(f" - {name}: {mean:.4e}" if small else f" - {name}: {mean:.4f}")
         return "".join(parts)
+
+
+def _number(value: Any) -> Any:
+    """A value on the host."""
+    if isinstance(value, (float, int, np.ndarray, np.generic)):
+        return value
+    from kcore import backend  # noqa: PLC0415 - a bar of plain numbers needs none
+
+    return backend.eval(value)
 
 
 def _duration(seconds: float) -> str:

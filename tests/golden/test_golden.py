@@ -17,8 +17,27 @@ from kcore import plugin
 
 RUNNER = Path(__file__).with_name("runner.py")
 
-#: Groups of cases that pass -> pattern of the cases to run. Others join as they pass.
-GROUPS = {"backend": "", "configs": "", "layers": ""}
+#: One process each: several groups share one, so that a framework is imported less often.
+GROUPS = {
+    "backend": ["backend"],
+    "layers": ["layers"],
+    "training": ["training", "optimizers", "optimizer_state", "models"],
+    "functions": [
+        "activations", "losses", "metrics", "regularizers", "constraints", "initializers", "configs",
+    ],
+}  # fmt: skip
+
+#: Backends that compile every case.
+SHARE = {"jax": "4", "tensorflow": "4"}
+
+#: Cases that are expected to fail, and why. Strict: one that passes must leave the table.
+KNOWN = {
+    "training/callbacks/checkpoint_best": "ill-conditioned: training diverges (rate 0.6, momentum 0.9), and even the "
+    "exact answer, computed in float64, is 2.9e-4 from the recorded one, above the tolerance of 2e-4",
+    "training/callbacks/early_restore_not_stopped": "ill-conditioned in the same way: the exact answer is 4.2e-4 off",
+    "training/generator/fit_sequence": "needs kcore.preprocessing, which is not there yet",
+    "training/generator/image_flow": "needs kcore.preprocessing, which is not there yet",
+}
 
 
 def installed():
@@ -30,20 +49,25 @@ def data_is_there():
     return subprocess.run([sys.executable, "-c", code, str(RUNNER.parent)], check=False).returncode == 0
 
 
-def backends():
-    return [pytest.param(name, marks=[] if name == "numpy" else pytest.mark.slow) for name in installed()]
+def share(backend):
+    """One case in so many. Where every case is compiled, a part stands for all, unless KCORE_GOLDEN_ALL is set."""
+    return "1" if os.environ.get("KCORE_GOLDEN_ALL") else SHARE.get(backend, "1")
 
 
 @pytest.mark.skipif(not data_is_there(), reason="no golden data: set KCORE_GOLDEN to its folder")
-@pytest.mark.parametrize("backend", backends())
-@pytest.mark.parametrize("group", GROUPS)
-def test_golden_cases_pass(group, backend, tmp_path):
+@pytest.mark.parametrize("backend", installed())
+@pytest.mark.parametrize("groups", GROUPS)
+def test_golden_cases_pass(groups, backend, tmp_path):
     out = tmp_path / "results.json"
-    command = [sys.executable, str(RUNNER), "--backend", backend, "--groups", group, "--match", GROUPS[group]]
-    environment = {**os.environ, "KERAS_BACKEND": backend}
-    command += ["--json", str(out)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    command = [sys.executable, str(RUNNER), "--backend", backend, "--groups", *GROUPS[groups], "--share", share(backend)]
+    run = subprocess.run(
+        [*command, "--json", str(out)], capture_output=True, text=True, check=False,
+        env={**os.environ, "KERAS_BACKEND": backend},
+    )  # fmt: skip
     assert out.is_file(), run.stderr[-2000:]
     results = json.loads(out.read_text())
     assert results, "no case ran"
-    assert [f"{r['name']}: {r['message']}" for r in results if r["ok"] is False] == []
+    failed = {r["name"]: r["message"] for r in results if r["ok"] is False}
+    assert {name: message for name, message in failed.items() if name not in KNOWN} == {}
+    passed = [r["name"] for r in results if r["ok"] is not False]
+    assert [name for name in passed if name in KNOWN] == [], "these pass now: take them out of KNOWN"

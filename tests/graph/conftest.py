@@ -47,6 +47,11 @@ class Box:
         self.value = value
 
 
+def _sgd(params: Any, grads: Any, moments: Any, lr: Any, momentum: Any, nesterov: bool) -> Any:
+    new = [momentum * m - lr * g for g, m in zip(grads, moments, strict=True)]
+    return (*(p + m for p, m in zip(params, new, strict=True)), *new)
+
+
 def _sgd_in_place(params: Any, grads: Any, moments: Any, lr: Any, momentum: Any, nesterov: bool) -> None:
     for p, g, m in zip(params, grads, moments, strict=True):
         m.value = momentum * m.value - lr * g
@@ -61,6 +66,7 @@ class ByReference(NumpyBackend):
 
     def __init__(self) -> None:
         super().__init__()
+        self.kernels["sgd_update"] = _sgd
         self.inplace = {"sgd_update": _sgd_in_place}
 
     def new_state(self, value: np.ndarray, dtype: str, name: str) -> Any:

@@ -61,6 +61,15 @@ def test_the_gradients_of_convolution_as_ops_of_their_own(rank, geometry, paddin
     agree_on(op("conv_kernel_grad", kernel_shape=kernel.shape, **settings), x, g)
 
 
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_convolution_with_a_single_filter(rank, agree_on):
+    settings = dict(strides=(1,) * rank, padding="valid", dilation=(1,) * rank, data_format="channels_last")
+    for batch in (1, 2):
+        x, kernel = images(rank, "channels_last", batch=batch), RNG.standard_normal((*(2,) * rank, 2, 1))
+        agree_on(op("conv", **settings), x, kernel)
+        agree_on(op("conv", **settings), x.astype("float32"), kernel.astype("float32"), rtol=1e-4, atol=1e-5)
+
+
 def test_channels_last_stays_in_its_memory_order():
     x, kernel = torch.ones(2, 6, 6, 3), torch.ones(3, 3, 3, 4)
     y = kernels["conv"](x, kernel, (1, 1), "same", (1, 1), "channels_last", 1)
@@ -138,6 +147,7 @@ def test_sparse_softmax_crossentropy_ignores_targets_out_of_range(shape, agree_o
 def test_sigmoid_crossentropy(agree_on):
     target, logits = np.array([0.0, 1.0, 0.3, 1.0, 0.0]), np.array([800.0, -800.0, 0.0, 30.0, -3.0])
     agree_on(op("sigmoid_crossentropy"), target, logits)
+    agree_on(op("sigmoid_crossentropy"), target, logits[2:3])
 
 
 # --- normalisation ----------------------------------------------------------------------------------------------------

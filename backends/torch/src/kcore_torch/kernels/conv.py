@@ -52,8 +52,10 @@ def pad(x: torch.Tensor, pads: Pads, value: float = 0.0) -> torch.Tensor:
 
 
 def _oihw(kernel: torch.Tensor) -> torch.Tensor:
-    kernel = kernel.permute(kernel.ndim - 1, kernel.ndim - 2, *range(kernel.ndim - 2))
-    return kernel.unsqueeze(2) if kernel.ndim == 3 else kernel
+    weight = kernel.permute(kernel.ndim - 1, kernel.ndim - 2, *range(kernel.ndim - 2))
+    # PyTorch takes the view of a single filter for one in channels_last order, and then fails in its gradient.
+    weight = weight.contiguous() if weight.shape[0] == 1 else weight
+    return weight.unsqueeze(2) if weight.ndim == 3 else weight
 
 
 @entered

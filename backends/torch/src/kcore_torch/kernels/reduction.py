@@ -22,7 +22,7 @@ def mean(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 @kernel
 def var(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
-    return torch.var(x, axis, correction=0, keepdim=keepdims) if axis else torch.zeros_like(x)
+    return torch.var(x, axis, correction=0, keepdim=keepdims) if axis else torch.square(x - x)
 
 
 @kernel
