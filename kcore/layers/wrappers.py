@@ -24,6 +24,8 @@ class Wrapper(Layer):
     """
 
     def __init__(self, layer: Any, **kwargs: Any) -> None:
+        if not isinstance(layer, Layer):
+            raise ArgumentError(f"{type(self).__name__} expects a layer to wrap, got {layer!r}.")
         self.layer = layer
         # Which inputs the layer inside was called on, by those of this one: its updates and losses hang on its own.
         self._input_map: dict[str, Any] = {}
@@ -203,6 +205,11 @@ class Bidirectional(Wrapper):
             raise ArgumentError(
                 f'Invalid merge mode. Merge mode should be one of {{"sum", "mul", "ave", "concat", None}}; got '
                 f"{merge_mode!r}."
+            )
+        if not hasattr(layer, "go_backwards"):
+            raise ArgumentError(
+                "Bidirectional expects a recurrent layer: one with `go_backwards`, `return_sequences`, `return_state` "
+                f"and `stateful`, such as LSTM. Got {layer!r}."
             )
         forward = copy.copy(layer)
         config = layer.get_config()

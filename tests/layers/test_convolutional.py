@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -71,6 +73,8 @@ def test_a_layer_made_from_its_configuration_is_equal_and_declares_its_shape(lay
     config = L.serialize(layer)
     again = L.deserialize(config)
     assert L.serialize(again) == config
+    ignored = {"kwargs", "data_format"} if "data_format" not in config["config"] else {"kwargs"}
+    assert config["config"].keys() >= inspect.signature(type(layer)).parameters.keys() - ignored
     x = data(2, *shape[1:])
     assert run(again, x, shape).shape == (2, *again.compute_output_shape(shape)[1:])
 

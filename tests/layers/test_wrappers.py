@@ -206,6 +206,18 @@ def test_initial_weights():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: L.TimeDistributed(3), "TimeDistributed expects a layer to wrap, got 3"),
+        (lambda: L.Bidirectional(L.Dense(3)), "Bidirectional expects a recurrent layer"),
+    ],
+)
+def test_only_fitting_layers_are_wrapped(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
 def test_unknown_merge_mode():
     with pytest.raises(ValueError, match="Merge mode should be one of .*; got 'max'"):
         L.Bidirectional(L.LSTM(3), merge_mode="max")
@@ -264,14 +276,14 @@ def test_a_conv_lstm_on_single_pixels_is_an_lstm():
 
 def test_a_stateful_conv_lstm_goes_on_and_can_be_reset():
     layer = L.ConvLSTM2D(3, 2, stateful=True)
-    model = Model(x := Input(batch_shape=(2, 3, 4, 4, 1)), layer(x))
-    batch = data(2, 3, 4, 4, 1)
+    model = Model(x := Input(batch_shape=(2, 3, 4, 5, 1)), layer(x))
+    batch = data(2, 3, 4, 5, 1)
     first, second = model.predict_on_batch(batch), model.predict_on_batch(batch)
     assert abs(first - second).max() > 1e-4
     model.reset_states()
     np.testing.assert_array_equal(model.predict_on_batch(batch), first)
-    layer.reset_states([data(2, 3, 3, 3), data(2, 3, 3, 3)])
-    with pytest.raises(ValueError, match=r"expected shape=\(2, 3, 3, 3\), found shape=\(2, 3\)"):
+    layer.reset_states([data(2, 3, 4, 3), data(2, 3, 4, 3)])
+    with pytest.raises(ValueError, match=r"expected shape=\(2, 3, 4, 3\), found shape=\(2, 3\)"):
         layer.reset_states([data(2, 3), data(2, 3)])
 
 
