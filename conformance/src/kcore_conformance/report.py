@@ -14,6 +14,8 @@ def terminal(report: Report, *, failures: int = 20) -> str:
     lines = [f"Conformance of {report.backend} ({report.setting}), " + ", ".join(f"{k} {v}" for k, v in report.versions.items())]
     for level in range(report.top + 1):
         mine = [o for o in report.outcomes if o.level == level]
+        if not mine and report.partial:
+            continue
         counts = Counter(o.status for o in mine)
         mark = "ok  " if mine and all(o.good for o in mine) else "FAIL"
         seconds = sum(o.seconds for o in mine)

@@ -61,6 +61,8 @@ class Report:
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     top: int = 6
+    #: Whether only some ops were asked for, so that a level may be empty.
+    partial: bool = False
 
     def add(self, outcomes: Iterable[Outcome]) -> None:
         """Append outcomes."""
@@ -72,7 +74,7 @@ class Report:
         reached = -1
         for level in range(self.top + 1):
             mine = [o for o in self.outcomes if o.level == level]
-            if not mine or not all(o.good for o in mine):
+            if not all(o.good for o in mine) or (not mine and not self.partial):
                 break
             reached = level
         return reached

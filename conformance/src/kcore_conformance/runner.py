@@ -31,7 +31,8 @@ Progress = Callable[[Outcome], None]
 
 def run(backend_name: str, setting: Setting, selection: Selection, progress: Progress | None = None) -> Report:
     """Run the suite on a backend; never raises for what the backend does wrong."""
-    report = Report(backend_name, setting.name, versions=_versions(), top=selection.top)
+    report = Report(backend_name, setting.name, versions=_versions(), top=selection.top,
+                    partial=selection.ops is not None)  # fmt: skip
     start = time.perf_counter()
     try:
         with active.backend_scope(backend_name) as backend:
