@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import kcore
 import kcore.layers
 import kcore.models
 import kcore.optimizers
-
-import kcore
 from benchmarks.keras_style import LazyStep, make_runner
 from benchmarks.models import Data, Workload
 from benchmarks.runner import Runner

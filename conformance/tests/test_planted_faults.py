@@ -33,7 +33,9 @@ class _Plugin:
 
     @hookimpl
     def kcore_backend_info(self) -> plugin.BackendInfo:
-        return plugin.BackendInfo(name="planted", version="0", framework="numpy", requires="numpy", api=plugin.BACKEND_API)
+        return plugin.BackendInfo(
+            name="planted", version="0", framework="numpy", requires="numpy", api=plugin.BACKEND_API
+        )
 
     @hookimpl
     def kcore_load_backend(self) -> Any:

@@ -33,9 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kcore-conformance", description="Prove that a backend keeps kcore's contract.")
+    parser = argparse.ArgumentParser(
+        prog="kcore-conformance", description="Prove that a backend keeps kcore's contract."
+    )
     parser.add_argument("--backend", required=True, help="the backend's name")
-    parser.add_argument("--level", type=int, default=6, choices=range(max(LEVELS)), help="highest level to test (default 6)")
+    parser.add_argument(
+        "--level", type=int, default=6, choices=range(max(LEVELS)), help="highest level to test (default 6)"
+    )
     parser.add_argument("--ops", help="only ops and topics whose name matches this pattern")
     parser.add_argument("--quick", action="store_true", help="few examples")
     parser.add_argument("--thorough", action="store_true", help="many examples")
@@ -55,7 +59,9 @@ class _Progress:
     def __call__(self, outcome: Outcome) -> None:
         self.count += 1
         self.bad += not outcome.good
-        text = f"level {outcome.level}  {outcome.subject:<24.24} {self.count} properties, {self.bad} failed, {time.perf_counter() - self.start:.0f} s"
+        seconds = time.perf_counter() - self.start
+        told = f"{self.count} properties, {self.bad} failed, {seconds:.0f} s"
+        text = f"level {outcome.level}  {outcome.subject:<24.24} {told}"
         sys.stderr.write(f"\r\033[K{text}")
         sys.stderr.flush()
 

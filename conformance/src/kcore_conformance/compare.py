@@ -13,7 +13,7 @@ TOLERANCE = {"float64": 1e-9, "float32": 3e-5, "float16": 4e-3, "bfloat16": 3e-2
 _NARROWER = {"int64": "int32", "float64": "float32", "uint64": "uint32"}
 
 
-class Mismatch(AssertionError):
+class Mismatch(AssertionError):  # noqa: N818 - it is a finding
     """The backend's answer is not the expected one."""
 
 
@@ -52,9 +52,13 @@ def same(got: Any, want: Any, what: str = "value", tolerance: float | None = Non
 def _difference(got: np.ndarray, want: np.ndarray) -> str:
     flat_got, flat_want = got.ravel(), want.ravel()
     with np.errstate(invalid="ignore"):
-        differs = ~((flat_got == flat_want) | ((flat_got != flat_got) & (flat_want != flat_want)))
+        differs = ~((flat_got == flat_want) | (_is_nan(flat_got) & _is_nan(flat_want)))
     with np.errstate(invalid="ignore"):
         gap = np.where(differs, np.abs(flat_got.astype("float64") - flat_want.astype("float64")), -1.0)
     at = int(np.nanargmax(gap)) if gap.size and not np.isnan(gap).all() else 0
     where = tuple(int(i) for i in np.unravel_index(at, got.shape)) if got.shape else ()
     return f"at {where}: got {flat_got[at]!r}, expected {flat_want[at]!r}"
+
+
+def _is_nan(array: np.ndarray) -> np.ndarray:
+    return np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)

@@ -1,4 +1,4 @@
-"""The core's `Draw` over hypothesis, so that counter-examples shrink. Shapes come from a small pool: compiling costs."""
+"""The core's `Draw` over hypothesis, so that counter-examples shrink. Shapes come from a small pool."""
 
 from __future__ import annotations
 
@@ -96,7 +96,11 @@ def _reals(dtype: np.dtype[Any], values: Real) -> st.SearchStrategy[Any]:
 
     ordinary = st.floats(low, high, width=width, allow_subnormal=False).filter(right)
     # Rounded numbers make counter-examples that can be read.
-    rounded = st.integers(int(np.ceil(low * 4)), int(np.floor(high * 4))).map(lambda n: float(dtype.type(n / 4))).filter(right)
+    rounded = (
+        st.integers(int(np.ceil(low * 4)), int(np.floor(high * 4)))
+        .map(lambda n: float(dtype.type(n / 4)))
+        .filter(right)
+    )
     edges = [float(dtype.type(v)) for v in (*values.edges, values.low, values.high) if values.allows(v)]
     if values.nonfinite:
         edges += [float("inf"), float("-inf"), float("nan")]

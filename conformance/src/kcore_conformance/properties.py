@@ -42,7 +42,10 @@ def reference(op: Op, arguments: Arguments) -> list[np.ndarray]:
 
 
 def _copied(arguments: Arguments) -> Arguments:
-    return {k: v.copy() if isinstance(v, np.ndarray) else list(v) if isinstance(v, list) else v for k, v in arguments.items()}
+    return {
+        k: v.copy() if isinstance(v, np.ndarray) else list(v) if isinstance(v, list) else v
+        for k, v in arguments.items()
+    }
 
 
 def _tensors(op: Op, arguments: Arguments) -> list[tuple[str, int | None, np.ndarray]]:
@@ -59,7 +62,7 @@ def _tensors(op: Op, arguments: Arguments) -> list[tuple[str, int | None, np.nda
 
 def _with(op: Op, arguments: Arguments, make: Callable[[np.ndarray], Any],
           static: Callable[[np.ndarray], Any] | None = None) -> Arguments:  # fmt: skip
-    """The arguments with each tensor operand replaced by `make(array)`; by `static(array)` where its shape must be known."""
+    """The arguments with each tensor operand replaced: by `make(array)`, or `static(array)` where the shape counts."""
     out = dict(arguments)
     for p in op.tensor_params:
         value = arguments.get(p)
@@ -92,13 +95,19 @@ def eager(backend: Any, op: Op, arguments: Arguments) -> None:
 
 
 def _flat(op: Op, arguments: Arguments) -> list[Any]:
-    return [x for p in op.tensor_params for x in (arguments[p] if op.kinds[p] == "tensors" else [arguments.get(p)]) if x is not None]
+    return [
+        x
+        for p in op.tensor_params
+        for x in (arguments[p] if op.kinds[p] == "tensors" else [arguments.get(p)])
+        if x is not None
+    ]
 
 
 def declared(backend: Any, op: Op, arguments: Arguments) -> None:
     """The declared rule tells the reference's shape and dtype, with all dimensions known and with none."""
     want = reference(op, arguments)
     for unknown in (False, True):
+
         def placeholder(a: np.ndarray, unknown: bool = unknown) -> Any:
             return function.placeholder([None] * a.ndim if unknown else a.shape, dtypes.name_of(a.dtype))
 
@@ -109,7 +118,9 @@ def declared(backend: Any, op: Op, arguments: Arguments) -> None:
         for got, array in zip(result if op.multiple else [result], want, strict=True):
             if got.dtype != dtypes.name_of(array.dtype):
                 raise Mismatch(f"the rule says dtype {got.dtype}, the reference gives {array.dtype}")
-            fits = len(got.shape) == array.ndim and all(n in (None, m) for n, m in zip(got.shape, array.shape, strict=True))
+            fits = len(got.shape) == array.ndim and all(
+                n in (None, m) for n, m in zip(got.shape, array.shape, strict=True)
+            )
             if not fits or (not unknown and None in got.shape and not _dynamic(op)):
                 raise Mismatch(f"the rule says shape {got.shape}, the reference gives {array.shape}")
 
@@ -143,7 +154,9 @@ def gradient(backend: Any, op: Op, arguments: Arguments) -> None:
     want = _gradients(op, arguments, "numpy")
     for i, (g, w) in enumerate(zip(got, want, strict=True)):
         if (g is None) != (w is None):
-            raise Mismatch(f"gradient {i}: {'None' if g is None else 'a tensor'}, expected {'None' if w is None else 'one'}")
+            raise Mismatch(
+                f"gradient {i}: {'None' if g is None else 'a tensor'}, expected {'None' if w is None else 'one'}"
+            )
         if g is not None and w is not None:
             same(g, w, f"gradient by operand {i}", 3e-4)
 

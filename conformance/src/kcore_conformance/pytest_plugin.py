@@ -14,14 +14,20 @@ import pytest
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The plugin's options."""
     group = parser.getgroup("kcore", "kcore conformance")
-    group.addoption("--kcore-backend", action="append", default=[], metavar="NAME", help="run the conformance suite on NAME")
-    group.addoption("--kcore-setting", default="quick", choices=["quick", "default", "thorough"], help="size of the run")
+    group.addoption(
+        "--kcore-backend", action="append", default=[], metavar="NAME", help="run the conformance suite on NAME"
+    )
+    group.addoption(
+        "--kcore-setting", default="quick", choices=["quick", "default", "thorough"], help="size of the run"
+    )
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     """Add one item per backend named on the command line."""
-    for name in config.getoption("--kcore-backend"):
-        items.append(ConformanceItem.from_parent(session, name=f"conformance[{name}]", backend=name))
+    items.extend(
+        ConformanceItem.from_parent(session, name=f"conformance[{name}]", backend=name)
+        for name in config.getoption("--kcore-backend")
+    )
 
 
 class ConformanceItem(pytest.Item):

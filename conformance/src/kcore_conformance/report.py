@@ -11,7 +11,10 @@ from kcore_conformance.result import LEVELS, Outcome, Report
 
 def terminal(report: Report, *, failures: int = 20) -> str:
     """The levels as a table, then what failed and what deviates; the last line is the verdict."""
-    lines = [f"Conformance of {report.backend} ({report.setting}), " + ", ".join(f"{k} {v}" for k, v in report.versions.items())]
+    lines = [
+        f"Conformance of {report.backend} ({report.setting}), "
+        + ", ".join(f"{k} {v}" for k, v in report.versions.items())
+    ]
     for level in range(report.top + 1):
         mine = [o for o in report.outcomes if o.level == level]
         if not mine and report.partial:
@@ -20,14 +23,17 @@ def terminal(report: Report, *, failures: int = 20) -> str:
         mark = "ok  " if mine and all(o.good for o in mine) else "FAIL"
         seconds = sum(o.seconds for o in mine)
         told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-        lines.append(f"  {level} {mark} {LEVELS[level].split(':')[0]:<13} {told:<40} {sum(o.examples for o in mine):>6} examples {seconds:>7.1f} s")
+        name, examples = LEVELS[level].split(":")[0], sum(o.examples for o in mine)
+        lines.append(f"  {level} {mark} {name:<13} {told:<40} {examples:>6} examples {seconds:>7.1f} s")
     bad = report.failures()
     lines.extend(_entry(o) for o in bad[:failures])
     if len(bad) > failures:
         lines.append(f"  ... and {len(bad) - failures} more")
-    for outcome in report.outcomes:
-        if outcome.status == "deviates":
-            lines.append(f"  deviates: {outcome.subject} {outcome.prop}: {outcome.message.splitlines()[0][:160]}")
+    lines.extend(
+        f"  deviates: {o.subject} {o.prop}: {o.message.splitlines()[0][:160]}"
+        for o in report.outcomes
+        if o.status == "deviates"
+    )
     lines.append(verdict(report))
     return "\n".join(lines)
 

@@ -138,8 +138,10 @@ def _over_examples(op: Op, prop: Property, backend: Any, count: int) -> int:
         test()
     except hypothesis.errors.Unsatisfiable:
         return tried
-    except Exception as error:  # noqa: BLE001 - any exception of the backend's is a counter-example
-        raise _Found(f"{_describe(error)}\n    with {show(last.get('arguments'))}", f"{op.name}:{prop.name}", tried) from error
+    except Exception as error:
+        raise _Found(
+            f"{_describe(error)}\n    with {show(last.get('arguments'))}", f"{op.name}:{prop.name}", tried
+        ) from error
     return tried
 
 

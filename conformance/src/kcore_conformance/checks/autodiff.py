@@ -1,4 +1,4 @@
-"""Level 5: what gradients are taken of and by: variables, inputs, intermediate tensors, several losses, second order."""
+"""Level 5: gradients by variables, inputs and intermediate tensors, of several losses, of second order."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ def through_loops(backend: Any) -> None:
         return float((c**2).sum() + total)
 
     xs, c = X.reshape(-1)[:4].reshape(4, 1).repeat(2, 1).astype("float64"), X[0, :2].astype("float64")
-    same(got[2], np.float32((value(xs, c, 0.5 + 1e-5) - value(xs, c, 0.5 - 1e-5)) / 2e-5), "by a captured variable", 1e-3)
+    same(
+        got[2], np.float32((value(xs, c, 0.5 + 1e-5) - value(xs, c, 0.5 - 1e-5)) / 2e-5), "by a captured variable", 1e-3
+    )
     for at, array in ((0, xs), (1, c)):
         numeric = np.zeros(array.shape)
         for i in np.ndindex(array.shape):

@@ -12,8 +12,8 @@ from kcore_conformance.compare import Mismatch
 from kcore_conformance.registry import check
 
 MEMBERS = (
-    "name", "capabilities", "state_style", "kernels", "is_native", "asarray", "to_numpy", "spec_of", "new_state", "read",
-    "finalize", "step_key", "fold_key", "devices", "device_scope", "synchronize", "infer_native", "configure",
+    "name", "capabilities", "state_style", "kernels", "is_native", "asarray", "to_numpy", "spec_of", "new_state",
+    "read", "finalize", "step_key", "fold_key", "devices", "device_scope", "synchronize", "infer_native", "configure",
 )  # fmt: skip
 
 

@@ -46,7 +46,11 @@ def bounds_hold(backend: Any) -> None:
 
 @check(4, "random")
 def calls_differ_and_seeds_repeat(backend: Any) -> None:
-    for make in (lambda: K.random_uniform((50,)), lambda: K.dropout(K.ones((50,)), 0.5), lambda: K.random_normal((50,), seed=3)):
+    for make in (
+        lambda: K.random_uniform((50,)),
+        lambda: K.dropout(K.ones((50,)), 0.5),
+        lambda: K.random_normal((50,), seed=3),
+    ):
         first, second = _draw(make, calls=2)
         if np.array_equal(first, second):
             raise Mismatch("two calls of one function draw the same numbers")

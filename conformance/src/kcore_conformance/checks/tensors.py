@@ -104,5 +104,7 @@ def unknown_devices_are_refused(backend: Any) -> None:
     except Exception as error:
         if type(error).__name__ == "BackendError" or "kcore" in type(error).__module__:
             return
-        raise Mismatch(f"an unknown device raises {type(error).__name__}, expected kcore.errors.BackendError") from error
+        raise Mismatch(
+            f"an unknown device raises {type(error).__name__}, expected kcore.errors.BackendError"
+        ) from error
     raise Mismatch("an unknown device is accepted")

@@ -1,7 +1,7 @@
 """Level 6: layers, models and optimizers end where the reference backend ends.
 
-Every check builds the same model from the same seed on the NumPy backend and on the one under test, trains both on the same
-data, and compares losses, weights and predictions.
+Every check builds the same model from the same seed on the NumPy backend and on the one under test, trains both on the
+same data, and compares losses, weights and predictions.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def _compiled(stack: list[Any], optimizer: Any = "sgd") -> Any:
 
 
 def _mlp(optimizer: Any = "sgd") -> Any:
-    return _compiled([layers.Dense(8, activation="tanh", input_shape=(6,)), layers.Dense(3, activation="softmax")], optimizer)
+    return _compiled(
+        [layers.Dense(8, activation="tanh", input_shape=(6,)), layers.Dense(3, activation="softmax")], optimizer
+    )
 
 
 @check(6, "optimizers")
@@ -107,6 +109,7 @@ def batch_normalization_and_pooling(backend: Any) -> None:
 @check(6, "layers")
 def lstm_gru_and_simple_rnn(backend: Any) -> None:
     for cell in (layers.LSTM, layers.GRU, layers.SimpleRNN):
+
         def build(cell: Any = cell) -> Any:
             return _compiled([
                 layers.Bidirectional(cell(4, return_sequences=True), input_shape=(5, 3)),
@@ -164,7 +167,9 @@ def fit_with_validation_and_weights(backend: Any) -> None:
             K.clear_session()
             np.random.seed(3)  # noqa: NPY002
             model = _mlp(keras.optimizers.RMSprop(0.01))
-            history = model.fit(x, y, batch_size=8, epochs=3, validation_split=0.2, class_weight={0: 1.0, 1: 2.0, 2: 0.5}, verbose=0)
+            history = model.fit(
+                x, y, batch_size=8, epochs=3, validation_split=0.2, class_weight={0: 1.0, 1: 2.0, 2: 0.5}, verbose=0
+            )
             return [np.asarray(history.history[k]) for k in sorted(history.history)] + model.get_weights()
 
     for a, b in zip(run(backend.name), run("numpy"), strict=True):

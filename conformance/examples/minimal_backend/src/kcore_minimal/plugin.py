@@ -20,7 +20,7 @@ def kcore_backend_info() -> BackendInfo:
 @hookimpl
 def kcore_load_backend() -> Any:
     """Import the framework and make the backend."""
-    import numpy
+    import numpy as np
 
     from kcore.backend.array_api import ArrayAPIBackend
 
@@ -29,4 +29,4 @@ def kcore_load_backend() -> Any:
 
         name = "minimal"
 
-    return MinimalBackend(numpy)
+    return MinimalBackend(np)
