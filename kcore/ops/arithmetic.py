@@ -9,7 +9,20 @@ import numpy as np
 
 from kcore.ops import rules
 from kcore.ops.broadcasting import unbroadcast, zeros_of
-from kcore.ops.cases import FLOATS, INTS, NUMBERS, Binary, Cases, Draw, Ints, Real, Unary, broadcast_shapes
+from kcore.ops.cases import (
+    FLOATS,
+    INTS,
+    NUMBERS,
+    TIES_AND_NAN,
+    Binary,
+    Cases,
+    Draw,
+    Ints,
+    Real,
+    Ties,
+    Unary,
+    broadcast_shapes,
+)
 from kcore.ops.comparison import greater, greater_equal, less, less_equal, where
 from kcore.ops.spec import F, Tensor, primitive
 from kcore.ops.structural import cast
@@ -79,13 +92,15 @@ def multiply(x: Tensor, y: Tensor) -> Any:
 
 
 _DIVISOR = Real(-4, 4, away=(0.0,), gap=0.25)
+_ANY_DIVISOR = Ties((0.0, 0.5, -2.0, 4.0))
 
 
 def _divide_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
     return unbroadcast(divide(g, y), x), unbroadcast(negative(divide(multiply(g, out), y)), y)
 
 
-@_binary(_divide_vjp, to_float=True, cases=Binary(_FINITE, _DIVISOR, dtypes=(*FLOATS, "float16")))
+@_binary(_divide_vjp, to_float=True,
+         cases=Binary(_FINITE, _ANY_DIVISOR, dtypes=(*FLOATS, "float16"), smooth=(_FINITE, _DIVISOR)))  # fmt: skip
 def divide(x: Tensor, y: Tensor) -> Any:
     """True quotient, with broadcasting; x / 0 is infinite or NaN.
 
@@ -183,11 +198,17 @@ def power(x: Tensor, y: Tensor) -> Any:
         return np.power(x, y)
 
 
+def _extremes(d: Draw) -> Any:
+    dtype, shapes = d.dtype(NUMBERS), broadcast_shapes(d)
+    values = Ties() if dtype in INTS else TIES_AND_NAN
+    return {"x": d.array(shapes[0], dtype, values), "y": d.array(shapes[1], dtype, values)}
+
+
 _APART = (Real(-3, -0.1, edges=()), Real(0.1, 3, edges=()))
 
 
 @_binary(lambda g, out, x, y: (unbroadcast(_gate(g, greater_equal(x, y)), x), unbroadcast(_gate(g, less(x, y)), y)),
-         cases=Binary(_ANYTHING, smooth=_APART))  # fmt: skip
+         cases=Cases(_extremes, smooth=Binary(*_APART, dtypes=FLOATS)))  # fmt: skip
 def maximum(x: Tensor, y: Tensor) -> Any:
     """Larger of two tensors, with broadcasting; NaN wins. At ties the gradient goes to x.
 
@@ -201,7 +222,7 @@ def maximum(x: Tensor, y: Tensor) -> Any:
 
 
 @_binary(lambda g, out, x, y: (unbroadcast(_gate(g, less_equal(x, y)), x), unbroadcast(_gate(g, greater(x, y)), y)),
-         cases=Binary(_ANYTHING, smooth=_APART))  # fmt: skip
+         cases=Cases(_extremes, smooth=Binary(*_APART, dtypes=FLOATS)))  # fmt: skip
 def minimum(x: Tensor, y: Tensor) -> Any:
     """Smaller of two tensors, with broadcasting; NaN wins. At ties the gradient goes to x.
 
@@ -286,7 +307,7 @@ _POSITIVE = Real(0.1, 4)
 
 
 @_unary(lambda g, out, x: divide(multiply(g, 0.5), out), to_float=True, reference=_sqrt,
-        cases=Unary(Real(0, 4), dtypes=(*FLOATS, "float16"), smooth=_POSITIVE))  # fmt: skip
+        cases=Unary(Real(-1, 4), dtypes=(*FLOATS, "float16"), smooth=_POSITIVE))  # fmt: skip
 def sqrt(x: Tensor) -> Any:
     """Square root; NaN below zero, where `K.sqrt` gives 0.
 
@@ -298,7 +319,8 @@ def sqrt(x: Tensor) -> Any:
     """
 
 
-@_unary(lambda g, out, x: multiply(g, multiply(-0.5, divide(out, x))), to_float=True, cases=Unary(_POSITIVE))
+@_unary(lambda g, out, x: multiply(g, multiply(-0.5, divide(out, x))), to_float=True,
+        cases=Unary(Real(-1, 4, away=(0.0,)), smooth=_POSITIVE))  # fmt: skip
 def rsqrt(x: Tensor) -> Any:
     """Reciprocal of the square root, 1 / sqrt(x); infinite at 0.
 

@@ -82,12 +82,15 @@ class Distinct:
 
 @dataclass(frozen=True)
 class Ties:
-    """Floating-point numbers from a few values only, so that many are equal."""
+    """Numbers from a few values only, so that many are equal, and some close to each other."""
 
-    values: tuple[float, ...] = (-1.0, 0.0, 2.0)
+    values: tuple[float, ...] = (-1.0, 0.0, 0.5, 2.0)
 
 
 Values = Real | Ints | Bools | Distinct | Ties
+
+#: Ties of floating-point numbers with what is no number among them.
+TIES_AND_NAN = Ties((-1.0, 0.0, 2.0, math.inf, math.nan))
 
 
 class Draw(Protocol):

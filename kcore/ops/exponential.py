@@ -33,7 +33,7 @@ def exp(x: Tensor) -> Any:
         return np.exp(x)
 
 
-@_unary(lambda g, out, x: divide(g, x), Real(0.1, 8))
+@_unary(lambda g, out, x: divide(g, x), Real(-1, 8), Real(0.1, 8))
 def log(x: Tensor) -> Any:
     """Natural logarithm; -inf at 0, NaN below.
 
@@ -47,7 +47,7 @@ def log(x: Tensor) -> Any:
         return np.log(x)
 
 
-@_unary(lambda g, out, x: divide(g, add(1, x)), Real(-0.9, 8, edges=(0.0, 1e-6)))
+@_unary(lambda g, out, x: divide(g, add(1, x)), Real(-2, 8, edges=(0.0, 1e-6, -1.0)), Real(-0.9, 8))
 def log1p(x: Tensor) -> Any:
     """log(1 + x), exact for small x.
 

@@ -8,7 +8,23 @@ from typing import Any
 import numpy as np
 
 from kcore.ops import rules
-from kcore.ops.cases import FLOATS, INTS, AxisOf, Bools, Distinct, Real, Reduction, Ties, Unary
+from kcore.ops.cases import (
+    FLAG,
+    FLOATS,
+    INTS,
+    TIES_AND_NAN,
+    AxesOf,
+    AxisOf,
+    Bools,
+    Cases,
+    Distinct,
+    Draw,
+    Real,
+    Reduction,
+    Ties,
+    Unary,
+    with_attributes,
+)
 from kcore.ops.elementwise import cast, divide, equal, multiply, subtract
 from kcore.ops.spec import F, Tensor, primitive
 
@@ -120,6 +136,15 @@ def prod(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     return np.prod(x, axis=axis, keepdims=keepdims, dtype=np.asarray(x).dtype)
 
 
+def _extremes(d: Draw) -> Any:
+    dtype = d.dtype((*FLOATS, *INTS))
+    x = d.array(d.shape(), dtype, Ties() if dtype in INTS else TIES_AND_NAN)
+    return with_attributes(d, {"x": x}, {"axis": AxesOf(), "keepdims": FLAG})
+
+
+_EXTREMES = Cases(_extremes, smooth=Reduction(Distinct(), dtypes=FLOATS))
+
+
 def _extreme_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Ties share the gradient evenly."""
     hit = cast(equal(x, _expand(out, x, axis, keepdims)), x.dtype)
@@ -127,7 +152,7 @@ def _extreme_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return multiply(hit, share)
 
 
-@_reduction(_extreme_vjp, cases=Reduction(Ties(), smooth=Distinct()))
+@_reduction(_extreme_vjp, cases=_EXTREMES)
 def max_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     """Largest element over `axis`; NaN wins; ties share the gradient evenly.
 
@@ -141,7 +166,7 @@ def max_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     return np.max(x, axis=axis, keepdims=keepdims)
 
 
-@_reduction(_extreme_vjp, cases=Reduction(Ties(), smooth=Distinct()))
+@_reduction(_extreme_vjp, cases=_EXTREMES)
 def min_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     """Smallest element over `axis`; NaN wins; ties share the gradient evenly.
 

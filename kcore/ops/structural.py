@@ -11,7 +11,7 @@ import numpy as np
 
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
-from kcore.ops.cases import ANY, FLOATS, Cases, Draw, Real, Unary
+from kcore.ops.cases import ANY, FLOATS, INTS, Cases, Draw, Real, Unary
 from kcore.ops.spec import Tensor, Tensors, primitive
 
 
@@ -91,9 +91,10 @@ def _cast_vjp(g: Any, out: Any, x: Any, dtype: str) -> Any:
 
 
 def _casts(d: Draw) -> Any:
-    # Away from what has no place in the target: negative and fractional numbers to unsigned ones are undefined.
-    x = d.array(d.shape(), d.dtype(ANY), Real(0.1, 5))
-    return {"x": x, "dtype": d.dtype(ANY)}
+    if d.boolean():  # what is cut off
+        return {"x": d.array(d.shape(), d.dtype(FLOATS), Real(-5, 5, edges=(-0.5, 0.5, 1.5))), "dtype": d.dtype(INTS)}
+    # Away from what has no place in the target: negative numbers to unsigned ones are undefined.
+    return {"x": d.array(d.shape(), d.dtype(ANY), Real(0.1, 5)), "dtype": d.dtype(ANY)}
 
 
 def _float_casts(d: Draw) -> Any:
