@@ -44,7 +44,10 @@ def test_its_description_does_not_import_the_framework():
 def test_loading_is_quiet_and_leaves_keras_alone_and_settings_are_taken_before_the_first_computation():
     code = """if True:
         import os, sys, kcore_tf.plugin as p
+        import numpy as np
+        np.random.seed(1)
         backend = p.kcore_load_backend()
+        assert np.random.randint(1000) == 37  # nothing was drawn in between
         assert not [m for m in sys.modules if m.split(".")[0] == "keras"]
         backend.configure(threads=1, memory_growth=True)
         import tensorflow as tf

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
 from kcore.hookspecs import hookimpl
 from kcore.plugin import BackendInfo
 
@@ -46,10 +48,13 @@ def kcore_backend_info() -> BackendInfo:
 @hookimpl
 def kcore_load_backend() -> Any:
     """Import TensorFlow and return the backend."""
+    drawn = np.random.get_state()  # noqa: NPY002
     with _quiet(), _keras_apart():
         importlib.import_module("tensorflow")
     from kcore_tf.backend import Backend
 
+    # TensorFlow's own modules draw from NumPy's generator; a seed set before the first computation must still hold.
+    np.random.set_state(drawn)  # noqa: NPY002
     return Backend()
 
 
