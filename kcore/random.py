@@ -16,7 +16,7 @@ _eager_calls = 0
 def generator(seed: int | None = None) -> np.random.Generator:
     """A Philox generator; an unseeded one takes its seed from `np.random`, so np.random.seed(...) repeats it."""
     if seed is None:
-        seed = int(np.random.randint(10e6))  # noqa: NPY002 - the global state is Keras 2's contract
+        seed = int(np.random.randint(10_000_000))  # noqa: NPY002 - the global state is Keras 2's contract
     return np.random.Generator(np.random.Philox(seed))
 
 
@@ -24,7 +24,7 @@ def eager_key(backend: Any, seed: int | None) -> Any:
     """A key for one draw outside any graph: fresh from np.random, or from the given seed and a call count."""
     global _eager_calls
     if seed is None:
-        return backend.fold_key(backend.step_key(0), int(np.random.randint(10e6)))  # noqa: NPY002
+        return backend.fold_key(backend.step_key(0), int(np.random.randint(10_000_000)))  # noqa: NPY002
     _eager_calls += 1
     return backend.fold_key(backend.step_key(_eager_calls), seed)
 
