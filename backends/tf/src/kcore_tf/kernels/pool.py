@@ -10,6 +10,26 @@ from kcore_tf.kernels.conv import Ints, derivative, layout
 from kcore_tf.kernels.table import kernel
 
 
+def _max_pool2d(x: Any, size: Ints, strides: Ints, padding: str) -> Any:
+    """Max pooling with a second derivative of its own: TensorFlow's may overwrite its operand before it is read."""
+    window = {"ksize": [1, *size, 1], "strides": [1, *strides, 1], "padding": padding}
+
+    @tf.custom_gradient
+    def back(g: Any, x: Any, y: Any) -> Any:
+        def grad(h: Any) -> Any:
+            at = tf.nn.max_pool_with_argmax(x, size, strides, padding, include_batch_in_index=True).argmax
+            return tf.gather(tf.reshape(h, [-1]), at), None, None
+
+        return tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=g, **window), grad
+
+    @tf.custom_gradient
+    def pool(x: Any) -> Any:
+        y = tf.raw_ops.MaxPool(input=x, **window)
+        return y, lambda g: back(g, x, y)
+
+    return pool(x)
+
+
 def _pool(native: Any, x: Any, size: Ints, strides: Ints, padding: str) -> Any:
     if x.shape.rank == 3:
         return tf.squeeze(_pool(native, x[:, None], (1, *size), (1, *strides), padding), [1])
@@ -25,7 +45,7 @@ def _pool(native: Any, x: Any, size: Ints, strides: Ints, padding: str) -> Any:
 
 @kernel
 def max_pool(x: Any, pool_size: Ints, strides: Ints, padding: str, data_format: str) -> Any:
-    run = layout(lambda y: _pool(tf.nn.max_pool2d, y, pool_size, strides, padding), data_format, x.shape.rank)
+    run = layout(lambda y: _pool(_max_pool2d, y, pool_size, strides, padding), data_format, x.shape.rank)
     if not x.dtype.is_floating:
         return tf.cast(run(tf.cast(x, tf.float64)), x.dtype)
     return run(x)
