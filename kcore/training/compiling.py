@@ -226,6 +226,31 @@ class Compiling(_Network):
     def _make_predict_function(self) -> None:
         self._predict_step()
 
+    @property
+    def train_function(self) -> Any:
+        """The train step as a K.function of inputs, targets, sample weights of every output, and the learning phase."""
+        return None if self._steps is None else self._as_function(self._steps.train(self._steps.all_weighted()))
+
+    @train_function.setter
+    def train_function(self, value: None) -> None:
+        """Setting None, as Keras 2 code does, has the functions built anew; the optimizer starts anew with them."""
+        if self._plan is not None:
+            self._compile_now()
+
+    @property
+    def test_function(self) -> Any:
+        """The test step, like `train_function`."""
+        return None if self._steps is None else self._as_function(self._steps.test(self._steps.all_weighted()))
+
+    @property
+    def predict_function(self) -> Any:
+        """The outputs as a K.function of the inputs and the learning phase."""
+        return self._as_function(self._predict_step())
+
+    def _as_function(self, step: Any) -> Any:
+        phase = [K.learning_phase()] if self._uses_dynamic_learning_phase() else []
+        return K.function([*step.feeds, *phase], step.outputs, updates=step.updates, name=step.name)
+
     def _predict_step(self) -> Any:
         """The function from inputs to outputs. As in Keras 2 it is made once, until the next compile()."""
         if self._predict_function is None:

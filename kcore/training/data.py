@@ -29,6 +29,8 @@ def as_array(value: Any, what: str) -> Any:
         if not _is_concrete(value):
             raise DataError(f"The {what} is a symbolic tensor, which holds no data; expected arrays. Got {value!r}.")
         value = K.eval(value)
+    elif not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):  # another framework's tensor
+        value = np.asarray(value)
     if not (hasattr(value, "shape") and hasattr(value, "__getitem__")):
         value = np.asarray(value)
     kind = getattr(value.dtype, "kind", None) if hasattr(value, "dtype") else None

@@ -26,6 +26,25 @@ def is_generator_or_sequence(x: Any) -> bool:
     )  # fmt: skip
 
 
+def is_loader(x: Any) -> bool:
+    """Whether `x` is some other iterable of batches, as the frameworks' data loaders are: each pass is an epoch."""
+    plain = isinstance(x, (list, tuple, Mapping, str, bytes)) or hasattr(x, "shape") or hasattr(x, "iloc")
+    return not plain and hasattr(x, "__iter__") and not hasattr(x, "__array__") and not is_generator_or_sequence(x)
+
+
+def from_loader(loader: Any, steps: int | None) -> tuple[Iterator[Any], int]:
+    """A generator over the loader's passes, and the number of its batches (counted when the loader cannot tell)."""
+    if steps is None:
+        try:
+            steps = len(loader)
+        except TypeError:
+            steps = sum(1 for _ in loader)
+    if not steps:
+        raise DataError(f"The data loader {type(loader).__name__} has no batches.")
+    # Loaders that collate samples give lists for tuples.
+    return (tuple(item) if isinstance(item, list) else item for item in iterate_forever(loader)), steps
+
+
 @dataclass(frozen=True)
 class Source:
     """A generator or Sequence, and how its batches are fetched.
@@ -93,7 +112,8 @@ def size_of(x: Any) -> int:
     if x is None or (not hasattr(x, "shape") and len(x) == 0):
         return 1  # a model whose inputs are tensors
     first = next(iter(x.values())) if isinstance(x, Mapping) else x[0] if isinstance(x, (list, tuple)) else x
-    size = int(np.shape(first)[0]) if np.shape(first) else len(x)
+    shape = first.shape if hasattr(first, "shape") else np.shape(first)
+    size = int(shape[0]) if len(shape) else len(x)
     if size == 0:
         raise DataError("Received an empty batch. Batches should contain at least one item.")
     return size

@@ -11,7 +11,7 @@ from typing import Any
 from kcore.errors import ArgumentError, DataError
 from kcore.training import generators, loops
 from kcore.training.compiling import Compiling
-from kcore.training.generators import GeneratorRun, Source, is_generator_or_sequence
+from kcore.training.generators import GeneratorRun, Source, from_loader, is_generator_or_sequence, is_loader
 from kcore.training.loops import Cadence, Feed, FitRun
 from kcore.utils.generic_utils import unpack_singleton
 
@@ -54,6 +54,9 @@ class TrainingMixin(Compiling):
         if kwargs:
             raise TypeError(f"fit() got unexpected arguments: {', '.join(map(repr, kwargs))}.")
         _check_epochs(epochs, initial_epoch)
+        if is_loader(x):
+            x, steps_per_epoch = from_loader(x, steps_per_epoch)
+            workers = 0
         if is_generator_or_sequence(x):
             _check_generator(batch_size, y, sample_weight, validation_split)
             return self.fit_generator(
@@ -81,7 +84,7 @@ class TrainingMixin(Compiling):
 
     def _validation(self, feed: Feed, given: Any, part: float, cadence: Cadence) -> tuple[Feed, Feed | None]:
         """What is left for training, and the validation data if any."""
-        if given is not None and len(given):
+        if given is not None and (_yields(given) or len(given)):
             x, y, weight = _validation_tuple(given)
             found = self._training_feed(x, y, weight)
             self._check_stateful(found, cadence)
@@ -121,6 +124,9 @@ class TrainingMixin(Compiling):
         Returns:
             The loss, or a list of loss and metrics; `metrics_names` names them.
         """
+        if is_loader(x):
+            x, steps = from_loader(x, steps)
+            workers = 0
         if is_generator_or_sequence(x):
             _check_generator(batch_size, y, sample_weight, 0)
             return self.evaluate_generator(x, steps, callbacks, max_queue_size, workers, use_multiprocessing, verbose)
@@ -150,6 +156,9 @@ class TrainingMixin(Compiling):
         Returns:
             An array, or a list of arrays for several outputs.
         """
+        if is_loader(x):
+            x, steps = from_loader(x, steps)
+            workers = 0
         if is_generator_or_sequence(x):
             _check_generator(batch_size, None, None, 0)
             return self.predict_generator(x, steps, callbacks, max_queue_size, workers, use_multiprocessing, verbose)
@@ -180,7 +189,9 @@ class TrainingMixin(Compiling):
         _warn_of_duplicates(source)
         steps = source.length("steps_per_epoch")
         validation: Any = None
-        if validation_data is not None and (is_generator_or_sequence(validation_data) or len(validation_data)):
+        if validation_data is not None and (_yields(validation_data) or len(validation_data)):
+            if is_loader(validation_data):
+                validation_data, validation_steps = from_loader(validation_data, validation_steps)
             if is_generator_or_sequence(validation_data):
                 validation = Source(validation_data, validation_steps, workers, use_multiprocessing, max_queue_size)
                 validation.length("validation_steps")
@@ -251,6 +262,10 @@ def _check_epochs(epochs: Any, initial_epoch: Any) -> None:
             raise ArgumentError(f"{name} is an integer, got {value!r}.")
 
 
+def _yields(x: Any) -> bool:
+    return is_generator_or_sequence(x) or is_loader(x)
+
+
 def _check_generator(batch_size: Any, y: Any, sample_weight: Any, validation_split: Any) -> None:
     """Raise ArgumentError for what cannot be given along with a generator."""
     if batch_size is not None:
@@ -271,8 +286,9 @@ def _validation_tuple(given: Any) -> tuple[Any, Any, Any]:
     if isinstance(given, (list, tuple)) and len(given) == 3:
         return given[0], given[1], given[2]
     raise DataError(
-        "validation_data is a tuple (x_val, y_val) or (x_val, y_val, val_sample_weights); got "
-        f"{type(given).__name__} of {len(given)} items."
+        "validation_data is a tuple (x_val, y_val) or (x_val, y_val, val_sample_weights), or a generator where the "
+        f"training data are one too; got {type(given).__name__}"
+        + (f" of {len(given)} items." if hasattr(given, "__len__") else ".")
     )
 
 

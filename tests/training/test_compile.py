@@ -267,3 +267,25 @@ def test_lambda_layers_train_through():
     before = model.layers[0].get_weights()[0]
     model.train_on_batch(X, Y)
     assert (before != model.layers[0].get_weights()[0]).any()
+
+
+def test_functions_can_be_called_as_in_keras_2():
+    model = Sequential([Dropout(0.5, input_shape=(6,)), Dense(2)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    before = model.get_weights()[0]
+    found = model.test_function([X, Y, np.ones(12), 0])
+    np.testing.assert_allclose(found, model.test_on_batch(X, Y), rtol=1e-5)
+    model.train_function([X, Y, np.ones(12), 1])
+    assert (before != model.get_weights()[0]).any()
+    np.testing.assert_allclose(model.predict_function([X, 0])[0], model.predict(X), rtol=1e-5)
+
+
+def test_forgetting_the_train_function_takes_up_what_changed():
+    model = Sequential([Dense(3, input_shape=(6,)), Dense(2)])
+    model.compile("sgd", "mse")
+    model.train_on_batch(X, Y)
+    model.layers[0].trainable = False
+    model.train_function = None
+    before = model.layers[0].get_weights()[0]
+    model.train_on_batch(X, Y)
+    np.testing.assert_array_equal(before, model.layers[0].get_weights()[0])

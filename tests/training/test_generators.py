@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from kcore.errors import DataError
 from kcore.layers import Dense
 from kcore.models import Sequential
 from kcore.utils.data_utils import GeneratorEnqueuer, OrderedEnqueuer, Sequence, is_sequence
@@ -191,3 +192,47 @@ def test_what_counts_as_a_sequence():
     assert not is_sequence([1, 2])
     assert not is_sequence(np.zeros(3))
     assert not is_sequence(Numbers)
+
+
+# --- other loaders ----------------------------------------------------------------------------------------------------
+
+
+class Loader:
+    """Like the frameworks' data loaders: each pass is an epoch; batches are lists."""
+
+    def __init__(self, length=True):
+        self.passes = 0
+        if length:
+            self.__class__ = SizedLoader
+
+    def __iter__(self):
+        self.passes += 1
+        for start in range(0, len(X), 8):
+            yield [X[start : start + 8], Y[start : start + 8]]
+
+
+class SizedLoader(Loader):
+    def __len__(self):
+        return 5
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_a_loader_is_passed_once_per_epoch(sized):
+    expected, model, loader = make(), make(), Loader(sized)
+    expected.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    history = model.fit(loader, epochs=2, verbose=0, validation_data=Loader())
+    np.testing.assert_allclose(weights(model), weights(expected), rtol=1e-6)
+    assert loader.passes == (2 if sized else 3)
+    assert len(history.history["val_loss"]) == 2
+    np.testing.assert_allclose(model.evaluate(Loader(), verbose=0)[1], model.evaluate(X, Y, verbose=0)[1], rtol=1e-5)
+    np.testing.assert_allclose(model.predict(Loader()), model.predict(X), rtol=1e-5)
+
+
+def test_a_loader_without_batches_is_refused():
+    with pytest.raises(DataError, match="no batches"):
+        make().fit(Nothing(), verbose=0)
+
+
+class Nothing:
+    def __iter__(self):
+        return iter(())
