@@ -138,6 +138,14 @@ def test_loops_and_their_gradients(reverse, agree_on):
     agree_on(fn, RNG.standard_normal((4, 2, 3)), RNG.standard_normal((2, 3)), RNG.standard_normal((3, 3)), second=True)
 
 
+@pytest.mark.parametrize("run", [lambda fn: fn(), lambda fn: tf.function(fn, autograph=False)()])
+def test_a_loop_over_no_steps_keeps_its_state_and_stacks_nothing(run):
+    start, steps = tf.constant([1.0, 2.0]), tf.zeros((0, 2))
+    last, ys = run(lambda: KERNELS["scan"](lambda c, x, i: (c + x, c), [start], [steps], None, False))
+    assert last.numpy().tolist() == [1, 2]
+    assert tuple(ys.shape) == (0, 2)
+
+
 def test_a_loop_by_length_alone(agree):
     x = placeholder((2,), "float64")
     (last,), (steps,) = loop(lambda c, xs, i: ([c[0] * 2.0], [i]), [x], [], 5)
