@@ -206,7 +206,10 @@ def spec_of(value: Any) -> TensorSpec:
         return TensorSpec(np.shape(value), dtypes.weak_dtype(value, config.floatx())[0])
     from kcore.backend import active
 
-    return active.backend().spec_of(value)
+    backend = active.backend()
+    if not backend.is_native(value):
+        raise DTypeError(f"Expected a tensor, numbers or an array, got {value!r} of type {type(value).__name__}.")
+    return backend.spec_of(value)
 
 
 def apply(op: Op, arguments: dict[str, Any]) -> Any:

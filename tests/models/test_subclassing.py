@@ -152,13 +152,14 @@ def test_a_shape_builds_it_without_data():
 
 
 def test_it_trains_on_arrays_and_frozen_layers_stay():
+    np.random.seed(0)
     model = Net()
     model.blocks[0].trainable = False
     model.compile("sgd", "mse")
     model.fit(X, np.zeros((20, 2)), epochs=1, verbose=0)
     before = model.blocks[0].get_weights()
-    history = model.fit(X, np.zeros((20, 2)), epochs=2, verbose=0).history["loss"]
-    assert history[1] < history[0]
+    history = model.fit(X, np.zeros((20, 2)), epochs=20, verbose=0).history["loss"]
+    assert np.mean(history[-5:]) < np.mean(history[:5])
     np.testing.assert_array_equal(before[0], model.blocks[0].get_weights()[0])
     np.testing.assert_array_equal(model.predict(X), model.predict(X))
 

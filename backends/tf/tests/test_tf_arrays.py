@@ -113,6 +113,13 @@ def test_padding_and_joining_in_other_dtypes(dtype):
     np.testing.assert_array_equal(joined.numpy(), np.concatenate([x] * 2, 1))
 
 
+def test_many_axes_are_repeated_and_broadcast():
+    x = np.arange(6, dtype="uint16").reshape(1, 2, 1, 3)
+    same("tile", x, (2, 2, 1, 3))
+    same("broadcast_to", x[:, :, None], (4, 3, 2, 2, 2, 3))
+    same("repeat_elements", x.reshape(1, 2, 1, 3, 1), 3, 1)
+
+
 def test_shape_is_a_numpy_vector():
     got = KERNELS["shape"](tf.ones((2, 3)))
     assert isinstance(got, np.ndarray)

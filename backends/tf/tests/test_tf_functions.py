@@ -84,6 +84,13 @@ def test_updates_see_the_values_before_the_call_and_results_do_not_follow_the_st
     assert (a.numpy().tolist(), b.numpy().tolist()) == ([3, 4], [1, 2])
 
 
+def test_a_function_of_updates_alone():
+    v = Variable(np.array([1.0, 2.0]))
+    function = Function([], [], [update(v, v + 1.0)])
+    assert function([]) == function([]) == []
+    assert v.numpy().tolist() == [3, 4]
+
+
 @pytest.mark.parametrize("view", [
     lambda v: K["cast"](v, "float64"), lambda v: K["reduce_to"](v, (2,)), K["print_tensor"],
     lambda v: branch(np.array(True), lambda: v, lambda: v * 2.0),

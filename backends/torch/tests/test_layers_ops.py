@@ -147,7 +147,6 @@ def test_sparse_softmax_crossentropy_ignores_targets_out_of_range(shape, agree_o
 def test_sigmoid_crossentropy(agree_on):
     target, logits = np.array([0.0, 1.0, 0.3, 1.0, 0.0]), np.array([800.0, -800.0, 0.0, 30.0, -3.0])
     agree_on(op("sigmoid_crossentropy"), target, logits)
-    agree_on(op("sigmoid_crossentropy"), target, logits[2:3])
 
 
 # --- normalisation ----------------------------------------------------------------------------------------------------

@@ -194,7 +194,7 @@ def _flat_call(trace: Any) -> Callable[..., Any]:
     captured = tuple(trace.captured_inputs)
 
     def call(*tensors: Any) -> Any:
-        return direct(*tensors, *captured)
+        return direct(*tensors, *captured) or ()
 
     call.trace = trace  # the trace must live as long as its calls
     return call

@@ -118,7 +118,8 @@ def _reset_before_cell(activation: str, recurrent_activation: str, units: int) -
 
     def cell(z: Any, recurrent: Any, states: Any) -> Any:
         (h,) = states
-        u, r = jnp.split(gate(z[:, : 2 * units] + h @ recurrent[:, : 2 * units]), 2, axis=-1)
+        # Gate by gate: an activation such as softmax looks at all units of its gate.
+        u, r = map(gate, jnp.split(z[:, : 2 * units] + h @ recurrent[:, : 2 * units], 2, axis=-1))
         return (u * h + (1 - u) * act(z[:, 2 * units :] + (r * h) @ recurrent[:, 2 * units :]),)
 
     return cell

@@ -10,6 +10,26 @@ from kcore_tf.kernels.conv import Ints, derivative, layout
 from kcore_tf.kernels.table import kernel
 
 
+def _max_pool2d(x: Any, size: Ints, strides: Ints, padding: str) -> Any:
+    """Max pooling with a second derivative of its own: TensorFlow's may overwrite its operand before it is read."""
+    window = {"ksize": [1, *size, 1], "strides": [1, *strides, 1], "padding": padding}
+
+    @tf.custom_gradient
+    def back(g: Any, x: Any, y: Any) -> Any:
+        def grad(h: Any) -> Any:
+            at = tf.nn.max_pool_with_argmax(x, size, strides, padding, include_batch_in_index=True).argmax
+            return tf.gather(tf.reshape(h, [-1]), at), None, None
+
+        return tf.raw_ops.MaxPoolGrad(orig_input=x, orig_output=y, grad=g, **window), grad
+
+    @tf.custom_gradient
+    def pool(x: Any) -> Any:
+        y = tf.raw_ops.MaxPool(input=x, **window)
+        return y, lambda g: back(g, x, y)
+
+    return pool(x)
+
+
 def _pool(native: Any, x: Any, size: Ints, strides: Ints, padding: str) -> Any:
     if x.shape.rank == 3:
         return tf.squeeze(_pool(native, x[:, None], (1, *size), (1, *strides), padding), [1])
@@ -25,7 +45,7 @@ def _pool(native: Any, x: Any, size: Ints, strides: Ints, padding: str) -> Any:
 
 @kernel
 def max_pool(x: Any, pool_size: Ints, strides: Ints, padding: str, data_format: str) -> Any:
-    run = layout(lambda y: _pool(tf.nn.max_pool2d, y, pool_size, strides, padding), data_format, x.shape.rank)
+    run = layout(lambda y: _pool(_max_pool2d, y, pool_size, strides, padding), data_format, x.shape.rank)
     if not x.dtype.is_floating:
         return tf.cast(run(tf.cast(x, tf.float64)), x.dtype)
     return run(x)
@@ -36,43 +56,8 @@ def avg_pool(x: Any, pool_size: Ints, strides: Ints, padding: str, data_format: 
     return layout(lambda y: _pool(tf.nn.avg_pool2d, y, pool_size, strides, padding), data_format, x.shape.rank)(x)
 
 
-def _picked(y: Any, x: Any, size: Ints, strides: Ints, padding: str) -> Any:
-    """The elements of y where x has the first maximum of each window; of images."""
-    _, at = tf.nn.max_pool_with_argmax(x, size, strides, padding.upper(), include_batch_in_index=True)
-    return tf.gather(tf.reshape(y, [-1]), at)
-
-
-def _picked_volumes(y: Any, x: Any, size: Ints, strides: Ints, padding: str) -> Any:
-    batch, depth, *inner, channels = x.shape
-    planes = [tf.reshape(v, [batch * depth, *inner, channels]) for v in (y, x)]
-    y, x = (_picked(v, planes[1], size[1:], strides[1:], padding) for v in planes)
-    _, rows, columns, _ = x.shape
-    y, x = (tf.reshape(v, [batch, depth, rows * columns, channels]) for v in (y, x))
-    y = _picked(y, x, (size[0], 1), (strides[0], 1), padding)
-    return tf.reshape(y, [batch, y.shape[1], rows, columns, channels])
-
-
-def _scatter_volumes(g: Any, x: Any, *geometry: Any) -> Any:
-    """Gradient of volumes' pooling. TensorFlow loses its derivative by g, since two poolings follow each other."""
-    *windows, data_format = geometry
-    last = data_format == "channels_last"
-
-    @tf.custom_gradient
-    def scatter(g: Any) -> Any:
-        def back(y: Any) -> Any:
-            move = (lambda v: v) if last else (lambda v: tf.transpose(v, (0, 2, 3, 4, 1)))
-            picked = _picked_volumes(move(y), move(x), *windows)
-            return picked if last else tf.transpose(picked, (0, 4, 1, 2, 3))
-
-        return derivative(lambda y: max_pool(y, *geometry), x, g), back
-
-    return scatter(g)
-
-
 @kernel
 def max_pool_grad(g: Any, x: Any, *geometry: Any) -> Any:
-    if x.shape.rank == 5:
-        return _scatter_volumes(g, x, *geometry)
     return derivative(lambda y: max_pool(y, *geometry), x, g)
 
 

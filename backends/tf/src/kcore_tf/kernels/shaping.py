@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kcore_tf.kernels.table import KERNELS, kernel
+from kcore_tf.kernels.table import KERNELS, kernel, through
 
 KERNELS.update(
     reshape=lambda x, shape: tf.reshape(x, list(shape)), expand_dims=tf.expand_dims,
     squeeze=lambda x, axis: tf.squeeze(x, list(axis)) if axis else x,
-    broadcast_to=lambda x, shape: tf.broadcast_to(x, list(shape)), concatenate=tf.concat, stack=tf.stack,
+    concatenate=tf.concat, stack=tf.stack,
     reverse=lambda x, axis: tf.reverse(x, list(axis)) if axis else x,
 )  # fmt: skip
 
@@ -35,18 +35,26 @@ def reduce_to(x: Any, shape: tuple[int, ...]) -> Any:
 
 
 @kernel
+def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
+    if len(shape) < 5:
+        return tf.broadcast_to(x, list(shape))
+    # Broadcasts of many axes are not there; repeating is.
+    sizes = [1] * (len(shape) - x.shape.rank) + list(x.shape)
+    return _tile(tf.reshape(x, sizes), [n if m == 1 else 1 for m, n in zip(sizes, shape, strict=True)])
+
+
+_tile = through(tf.tile, {tf.uint16: tf.int32})
+
+
+@kernel
 def tile(x: Any, n: tuple[int, ...]) -> Any:
-    # Through broadcasting: tf.tile lacks some integer dtypes.
-    parts = [part for extent in x.shape for part in (1, extent)]
-    full = [part for times, extent in zip(n, x.shape, strict=True) for part in (times, extent)]
-    wide = tf.broadcast_to(tf.reshape(x, parts), full)
-    return tf.reshape(wide, [times * extent for times, extent in zip(n, x.shape, strict=True)])
+    return _tile(x, list(n)) if n else x
 
 
 @kernel
 def repeat_elements(x: Any, rep: int, axis: int) -> Any:
     sizes = list(x.shape)
-    wide = tf.broadcast_to(tf.expand_dims(x, axis + 1), [*sizes[: axis + 1], rep, *sizes[axis + 1 :]])
+    wide = broadcast_to(tf.expand_dims(x, axis + 1), (*sizes[: axis + 1], rep, *sizes[axis + 1 :]))
     return tf.reshape(wide, [*sizes[:axis], sizes[axis] * rep, *sizes[axis + 1 :]])
 
 
@@ -83,7 +91,7 @@ def scatter_slice(x: Any, index: tuple[Any, ...], shape: tuple[int, ...]) -> Any
         end.append(stop or 0)
         strides.append(step)
     return tf.raw_ops.StridedSliceGrad(
-        shape=list(shape), begin=begin, end=end, strides=strides, dy=x,
+        shape=tf.constant(list(shape), tf.int32), begin=begin, end=end, strides=strides, dy=x,
         **{f"{name}_mask": bits for name, bits in masks.items()},
     )  # fmt: skip
 

@@ -43,6 +43,4 @@ def sparse_softmax_crossentropy(target: torch.Tensor, logits: torch.Tensor) -> A
 
 @kernel
 def sigmoid_crossentropy(target: torch.Tensor, logits: torch.Tensor) -> Any:
-    if target.shape != logits.shape:
-        target, logits = torch.broadcast_tensors(target, logits)
     return F.binary_cross_entropy_with_logits(logits, target, reduction="none")

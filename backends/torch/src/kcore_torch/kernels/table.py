@@ -27,7 +27,7 @@ _cpu = torch.device("cpu")
 
 
 def _default_device() -> torch.device:
-    found = torch.accelerator.current_accelerator(check_available=True)
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     # Apple's GPUs have no float64: a backend of kcore needs all its dtypes on one device.
     return torch.device(found.type, 0) if found is not None and found.type != "mps" else _cpu
 
