@@ -297,14 +297,14 @@ def _predict_batches(step: Any, slicer: Slicer, samples: int, batch_size: int, c
             callbacks.call_batch_hook("predict", "begin", number, logs)
         outputs = step.run_native(slicer.part(start, stop), TEST, backend)
         if listens:
-            outputs = [backend.to_numpy(x) for x in outputs]
-            callbacks.call_batch_hook("predict", "end", number, {**logs, "outputs": outputs})
+            fetched = [backend.to_numpy(x) for x in outputs]
+            callbacks.call_batch_hook("predict", "end", number, {**logs, "outputs": fetched})
         if number:  # the last batch is fetched while this one is being computed
-            parts.append([_array(backend, x) for x in pending])
+            parts.append([backend.to_numpy(x) for x in pending])
         pending = outputs
         if progress is not None:
             progress.update(stop)
-    parts.append([_array(backend, x) for x in pending])
+    parts.append([backend.to_numpy(x) for x in pending])
     return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
 
@@ -316,12 +316,8 @@ def _predict_steps(step: Any, slicer: Slicer, steps: int, callbacks: cbks.Callba
     for number in range(steps):
         logs: dict[str, Any] = {"batch": number, "size": 1}
         callbacks.call_batch_hook("predict", "begin", number, logs)
-        parts.append([_array(backend, x) for x in step.run_native(values, TEST, backend)])
+        parts.append([backend.to_numpy(x) for x in step.run_native(values, TEST, backend)])
         callbacks.call_batch_hook("predict", "end", number, {**logs, "outputs": parts[-1]})
         if progress is not None:
             progress.update(number + 1)
     return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
-
-
-def _array(backend: Any, value: Any) -> np.ndarray:
-    return value if isinstance(value, np.ndarray) else backend.to_numpy(value)

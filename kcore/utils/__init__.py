@@ -10,6 +10,7 @@ _ROOMS: Final[dict[str, str]] = {
     "kcore.utils.generic_utils": """
         CustomObjectScope Progbar custom_object_scope deserialize_keras_object get_custom_objects
         serialize_keras_object""",
+    "kcore.utils.data_utils": "GeneratorEnqueuer OrderedEnqueuer Sequence",
     "kcore.utils.np_utils": "normalize to_categorical",
     "kcore.random": "set_random_seed",
     "kcore.utils.layer_utils": "convert_all_kernels_in_model print_summary",

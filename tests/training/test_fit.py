@@ -10,7 +10,7 @@ import pytest
 from kcore import backend as K
 from kcore.callbacks import Callback, LambdaCallback
 from kcore.errors import ArgumentError, DataError, NotCompiledError
-from kcore.layers import BatchNormalization, Dense, Dropout, Input
+from kcore.layers import BatchNormalization, Dense, Dropout, Input, Lambda
 from kcore.models import Model, Sequential
 
 RNG = np.random.default_rng(7)
@@ -386,6 +386,14 @@ def test_classes_and_probabilities():
     model = classifier()
     assert (model.predict_classes(X) == model.predict(X).argmax(-1)).all()
     np.testing.assert_array_equal(model.predict_proba(X), model.predict(X))
+
+
+def test_results_share_no_memory_with_inputs():
+    x = Input((6,))
+    model = Model(x, Lambda(lambda t: t)(x))
+    model.predict(X)[:] = 0
+    model.predict(X, batch_size=8)[:] = 0
+    assert X.any()
 
 
 def test_results_are_ones_own():
