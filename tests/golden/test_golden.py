@@ -34,8 +34,8 @@ SHARE = {"jax": "4", "tensorflow": "4"}
 KNOWN = {
     "training/callbacks/checkpoint_best": "ill-conditioned: training diverges (rate 0.6, momentum 0.9), and even the "
     "exact answer, computed in float64, is 2.9e-4 from the recorded one, above the tolerance of 2e-4",
-    "training/callbacks/early_restore_not_stopped": "training diverges in the same way, which magnifies the rounding of "
-    "float32: backends are 6e-4 to 2e-3 off, each elsewhere",
+    "training/callbacks/early_restore_not_stopped": "training diverges in the same way, which magnifies float32's "
+    "rounding: backends are 6e-4 to 2e-3 off, each elsewhere",
     "training/generator/fit_sequence": "needs kcore.preprocessing, which is not there yet",
     "training/generator/image_flow": "needs kcore.preprocessing, which is not there yet",
 }
