@@ -59,13 +59,21 @@ def max_pool_grad(g: Any, x: Any, pool_size: Dims, strides: Dims, padding: str, 
     windows = size, step, pads = _windows(x.shape, pool_size, strides, padding, data_format)
     if math.prod(size) > _MOST_PLACES:
         return jax.vjp(lambda z: _largest(z, windows), x)[1](g)[0]
-    peak = _largest(x, windows)
+    count = _largest(x, windows).shape
     whole = lax.pad(x, _lowest(x), [(a, b, 0) for a, b in pads])
-    free, total = jnp.ones(peak.shape, bool), jnp.zeros(x.shape, g.dtype)
+    total = jnp.zeros(x.shape, g.dtype)
+    spots = []
     for place in itertools.product(*map(range, size)):
-        reach = [p + (n - 1) * s + 1 for p, n, s in zip(place, peak.shape, step, strict=True)]
-        hit = (lax.slice(whole, place, reach, step) == peak) & free
-        free &= ~hit
+        reach = [p + (n - 1) * s + 1 for p, n, s in zip(place, count, step, strict=True)]
+        spots.append((place, reach, lax.slice(whole, place, reach, step)))
+    # A running comparison has exactly one winner. Equality with the maximum may have none: fused differently, the same x
+    # is computed with another rounding.
+    best, winner = spots[0][2], jnp.zeros(count, "int32")
+    for number, (_, _, value) in enumerate(spots[1:], 1):
+        better = value > best
+        best, winner = jnp.where(better, value, best), jnp.where(better, number, winner)
+    for number, (place, reach, _) in enumerate(spots):
+        hit = winner == number
         # The slice put back, the padding cut off again.
         places = zip(place, pads, x.shape, reach, step, strict=True)
         around = [(p - before, n + before - r, s - 1) for p, (before, _), n, r, s in places]
