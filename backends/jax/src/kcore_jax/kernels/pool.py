@@ -66,7 +66,7 @@ def max_pool_grad(g: Any, x: Any, pool_size: Dims, strides: Dims, padding: str, 
     for place in itertools.product(*map(range, size)):
         reach = [p + (n - 1) * s + 1 for p, n, s in zip(place, count, step, strict=True)]
         spots.append((place, reach, lax.slice(whole, place, reach, step)))
-    # A running comparison has exactly one winner. Equality with the maximum may have none: fused differently, the same x
+    # A running comparison has exactly one winner. Equality with the maximum may have none: fused differently, x
     # is computed with another rounding.
     best, winner = spots[0][2], jnp.zeros(count, "int32")
     for number, (_, _, value) in enumerate(spots[1:], 1):
