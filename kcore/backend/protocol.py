@@ -14,9 +14,6 @@ import numpy as np
 
 from kcore.graph.ir import TensorSpec
 
-#: Bumped when this contract changes; checked when a backend is loaded.
-BACKEND_API = 1
-
 StateStyle = Literal["value", "ref"]
 
 

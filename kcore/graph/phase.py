@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from kcore.graph import ir
@@ -84,11 +83,3 @@ def in_test_phase(x: Any, alt: Any, training: Any = None) -> Any:
     array(2., dtype=float32)
     """
     return in_train_phase(alt, x, training)
-
-
-def uses_phase(roots: list[Any]) -> bool:
-    """Whether the values depend on the learning phase."""
-    return any(is_phase(v) or any(is_phase(x) for n in ir.topological([v]) for x in n.inputs) for v in roots)
-
-
-PhaseBranch = Callable[[], Any]

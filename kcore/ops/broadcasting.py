@@ -20,7 +20,7 @@ def unbroadcast(g: Any, x: Symbolic) -> Any:
     if lead:
         g = shaping.squeeze(g, tuple(range(lead)))
     unknown = any(n is None and m is not None for n, m in zip(x.shape, g.shape, strict=True)) or None in x.shape
-    return shaping.sum_to_shape(g, shaping.shape_of(x)) if unknown and g.shape != x.shape else g
+    return shaping.reduce_to(g, shaping.shape_of(x)) if unknown and g.shape != x.shape else g
 
 
 def zeros_of(x: Any) -> Any:

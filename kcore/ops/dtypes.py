@@ -87,26 +87,26 @@ def promote(*dtypes: str) -> str:
     return result
 
 
-def weak_dtype(value: Any, floatx: str) -> tuple[str, bool]:
-    """Dtype of a Python or NumPy operand, and whether it yields to a tensor's dtype of the same kind.
+def weak_dtype(value: Any, floatx: str) -> str:
+    """Dtype of a Python or NumPy operand, which yields to a tensor's dtype of the same kind.
 
     Python numbers, lists and NumPy arrays are weak beside tensors: `x + 1`, `x * np.ones(3)` keep x's dtype.
     """
     if isinstance(value, bool):
-        return "bool", True
+        return "bool"
     if isinstance(value, int):
-        return "int32" if -(2**31) <= value < 2**31 else "int64", True
+        return "int32" if -(2**31) <= value < 2**31 else "int64"
     if isinstance(value, float):
-        return floatx, True
+        return floatx
     if isinstance(value, (np.ndarray, np.generic)):
-        return name_of(value.dtype), True
+        return name_of(value.dtype)
     array = np.asarray(value)
     if array.dtype.kind == "f":
-        return floatx, True
+        return floatx
     if array.dtype.kind == "i":
         fits = array.size == 0 or (array.min() >= -(2**31) and array.max() < 2**31)
-        return ("int32" if fits else "int64"), True
-    return name_of(array.dtype), True
+        return "int32" if fits else "int64"
+    return name_of(array.dtype)
 
 
 def promote_weak(strong: list[str], weak: list[str], floatx: str) -> str:

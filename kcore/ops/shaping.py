@@ -19,11 +19,6 @@ from kcore.ops.spec import Dims, Tensor, primitive
 from kcore.ops.structural import cast
 
 
-def sum_to_shape(g: Any, target: Any) -> Any:
-    """Sum a gradient over the axes where the target shape has size 1 (found when it runs)."""
-    return reduce_to(g, target)
-
-
 def _both(draw: Any) -> Cases:
     """Cases of a function of a Draw and dtype names: of all dtypes, and of floats for gradients."""
     return Cases(lambda d: draw(d, ANY), smooth=lambda d: draw(d, FLOATS))
@@ -382,5 +377,5 @@ def pad(x: Tensor, padding: Any, value: float = 0.0) -> Any:
 __all__ = [
     "broadcast_to", "cast", "concatenate", "count", "expand_dims", "getitem", "join", "pad", "reduce_to",
     "repeat_elements", "reshape", "reverse", "scatter_slice", "shape_of", "squeeze", "stack", "strided_slice",
-    "sum_to_shape", "tile", "transpose",
+    "tile", "transpose",
 ]  # fmt: skip

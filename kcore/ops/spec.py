@@ -199,11 +199,11 @@ def spec_of(value: Any) -> TensorSpec:
     if isinstance(value, Symbolic):
         return value.spec
     if isinstance(value, (bool, int, float)):
-        return TensorSpec((), dtypes.weak_dtype(value, config.floatx())[0])
+        return TensorSpec((), dtypes.weak_dtype(value, config.floatx()))
     if isinstance(value, (np.ndarray, np.generic)):
         return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype))
     if isinstance(value, (list, tuple)):
-        return TensorSpec(np.shape(value), dtypes.weak_dtype(value, config.floatx())[0])
+        return TensorSpec(np.shape(value), dtypes.weak_dtype(value, config.floatx()))
     from kcore.backend import active
 
     backend = active.backend()
@@ -269,7 +269,7 @@ def common_dtype(op: Op, operands: Sequence[Any]) -> str:
         if isinstance(value, Symbolic):
             strong.append(value.dtype)
         elif isinstance(value, (bool, int, float, list, np.ndarray, np.generic)):
-            weak.append(dtypes.weak_dtype(value, config.floatx())[0])
+            weak.append(dtypes.weak_dtype(value, config.floatx()))
         else:
             strong.append(spec_of(value).dtype)
     result = dtypes.promote_weak(strong, weak, config.floatx())
@@ -307,7 +307,7 @@ def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
         from kcore.backend import active
 
         value = active.backend().to_numpy(value)
-    own, _ = dtypes.weak_dtype(value, config.floatx())
+    own = dtypes.weak_dtype(value, config.floatx())
     array = np.asarray(value)
     if array.dtype == object:
         raise DTypeError(f"Cannot make a tensor of {value!r}: expected numbers.")
@@ -414,7 +414,7 @@ def _make_native(op: Op, arguments: dict[str, Any], backend: Any) -> None:
 
 def _as_native(value: Any, dtype: str | None, backend: Any) -> Any:
     if not backend.is_native(value):
-        own = dtypes.weak_dtype(value, config.floatx())[0]
+        own = dtypes.weak_dtype(value, config.floatx())
         return backend.asarray(np.asarray(value), dtype or own)
     if dtype is not None and backend.spec_of(value).dtype != dtype:
         return backend.kernels["cast"](value, dtype)

@@ -15,7 +15,6 @@ from kcore.errors import FileFormatError, MissingFileError, ShapeError
 from kcore.saving import hdf5
 from kcore.saving.atomic import replacing
 from kcore.saving.legacy import convert_weights
-from kcore.version import __version__
 
 #: The version of the layout, as Keras 2 readers expect it in `keras_version`.
 LAYOUT_VERSION = "2.3.1"
@@ -161,8 +160,3 @@ def load_weights(layers: Sequence[Any], source: Any, *, by_name: bool = False, s
             read_layers_by_name(group, layers, skip_mismatch=skip_mismatch, reshape=reshape)
         else:
             read_layers(group, layers, reshape=reshape)
-
-
-def written_by() -> str:
-    """What this kcore writes about itself into files."""
-    return f"kcore {__version__}"

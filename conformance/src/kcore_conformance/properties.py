@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kcore.backend.active import backend_scope
-from kcore.graph import function, gradients, ir
+from kcore.graph import function, gradients
 from kcore.ops import dtypes
 from kcore.ops.spec import Op, spec_of
 from kcore_conformance.compare import Mismatch, expected_dtype, same
@@ -212,8 +212,3 @@ PROPERTIES: tuple[Property, ...] = (
     Property("compiled", lambda op: not op.random, compiled, 0.3),
     Property("gradient", _has_rule, gradient, 0.3, 5),
 )
-
-
-def is_symbolic(value: Any) -> bool:
-    """Whether a value belongs to a graph."""
-    return isinstance(value, ir.Symbolic)

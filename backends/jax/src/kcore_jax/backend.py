@@ -61,7 +61,7 @@ class JaxBackend:
             return value if dtype is None or value.dtype == dtypes.native(dtype) else self.kernels["cast"](value, dtype)
         if isinstance(value, (list, tuple)) and any(isinstance(x, jax.Array) for x in jax.tree.leaves(value)):
             return jnp.asarray(value, None if dtype is None else dtypes.native(dtype))
-        target = dtypes.native(dtype or core_dtypes.weak_dtype(value, config.floatx())[0])
+        target = dtypes.native(dtype or core_dtypes.weak_dtype(value, config.floatx()))
         return jnp.array(dtypes.narrowed(np.asarray(value), target))
 
     def feed(self, value: np.ndarray, dtype: str) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from kcore import plugin
-from kcore.backend.protocol import BACKEND_API
 from kcore.graph.passes import STRUCTURAL
 from kcore.ops import REGISTRY
 from kcore_conformance.compare import Mismatch
@@ -22,8 +21,8 @@ def is_listed_with_its_name_and_api(backend: Any) -> None:
     info = plugin.discover().get(backend.name)
     if info is None:
         raise Mismatch(f"no backend of the name {backend.name!r} is registered")
-    if info.api != BACKEND_API:
-        raise Mismatch(f"written for API {info.api}, this kcore has {BACKEND_API}")
+    if info.api != plugin.BACKEND_API:
+        raise Mismatch(f"written for API {info.api}, this kcore has {plugin.BACKEND_API}")
 
 
 @check(0, "plug-in")

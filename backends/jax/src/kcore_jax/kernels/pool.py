@@ -59,7 +59,7 @@ def max_pool_grad(g: Any, x: Any, pool_size: Dims, strides: Dims, padding: str, 
     windows = size, step, pads = _windows(x.shape, pool_size, strides, padding, data_format)
     if math.prod(size) > _MOST_PLACES:
         return jax.vjp(lambda z: _largest(z, windows), x)[1](g)[0]
-    count = _largest(x, windows).shape
+    count = jax.eval_shape(lambda z: _largest(z, windows), x).shape
     whole = lax.pad(x, _lowest(x), [(a, b, 0) for a, b in pads])
     total = jnp.zeros(x.shape, g.dtype)
     spots = []
