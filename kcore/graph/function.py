@@ -84,9 +84,19 @@ class Function:
         """Run on values for the placeholders alone (no phase); returns native tensors, which may still be computing."""
         backend = backend if backend is not None else active.backend()
         executable = self._executable(training, backend)
-        natives = [convert(backend, tensor, value) for tensor, value in zip(self._feeds, values)]
+        natives = [
+            value if _likeness(value) in fitting else self._fed(executable, i, value)
+            for i, (value, fitting) in enumerate(zip(values, executable.fitting))
+        ]
         self.steps += 1
         return executable(natives, self.steps)
+
+    def _fed(self, executable: Executable, i: int, value: Any) -> Any:
+        """A value converted for placeholder `i`; what passes as it is will not be looked at again."""
+        native = convert(executable.backend, self._feeds[i], value)
+        if native is value:
+            executable.fitting[i].add(_likeness(value))
+        return native
 
     def prepared(self, training: int, backend: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
         """`run_native` for a loop: takes NumPy arrays of the placeholders' dtypes and shapes, unchecked."""
@@ -130,6 +140,8 @@ class Executable:
             owner.feeds, outputs, [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]
         )
         self.state, self.params, self.uses_key = emitter.state, emitter.params, emitter.uses_key
+        #: Per placeholder: (type, shape, dtype) of native values that need no conversion.
+        self.fitting: list[set[Any]] = [set() for _ in owner.feeds]
         self._by_value = backend.state_style == "value"
         self._epoch = -1
         self._compiled: Any = None
@@ -161,6 +173,10 @@ class Executable:
             self._bound = refs
             self._refs = (state, params)  # keeps ids from being reused
         self._epoch = variables_module.storage_epoch
+
+
+def _likeness(value: Any) -> Any:
+    return type(value), getattr(value, "shape", None), getattr(value, "dtype", None)
 
 
 def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
