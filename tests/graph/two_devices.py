@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -68,16 +69,18 @@ def trained(where: Callable[[Any], str], first: str | None, second: str | None) 
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(32, 4)).astype("float32"), rng.normal(size=(32, 1)).astype("float32")
     model = kcore.Sequential()
-    for layer, device in ((layers.Dense(5, activation="tanh", input_shape=(4,)), first), (layers.Dense(1), second)):
-        if device is None:
-            model.add(layer)
-            continue
-        with kcore.device_scope(device):
-            model.add(layer)
+    for units, device in ((5, first), (1, second)):
+        with nullcontext() if device is None else kcore.device_scope(device):
+            layer = layers.Dense(units, activation="tanh")
+        if units == 5:
+            model.add(kcore.layers.InputLayer((4,)))
+        model.add(layer)  # outside of the scope: the layer remembers
     model.compile("adam", "mse", metrics=["mae"])
     history = model.fit(x, y, batch_size=8, epochs=2, verbose=0, shuffle=False).history
     scores = model.evaluate(x, y, verbose=0)
     weights = [where(w.state(active.backend())) for w in model.weights]
+    late = model.layers[0](K.placeholder((None, 4)))  # a layer stays where it was made
+    assert late.node.device == first
     return {"weights": weights, "loss": history["loss"], "scores": scores,
             "predictions": model.predict(x[:2]).tolist()}  # fmt: skip
 
