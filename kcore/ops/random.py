@@ -113,11 +113,21 @@ def _uniform(key: Key, shape: Any, minval: float, maxval: float, dtype: str) -> 
     draws = _unit(key, shape, dtype)
     if (minval, maxval) != (0, 1):
         draws = _stretched(draws, minval, maxval - minval)
-        if dtype != "bfloat16":  # NumPy does not know its neighbours
-            kind = dtypes.numpy_dtype(dtype).type
-            last = float(np.nextafter(kind(maxval), kind(minval)))  # sums are rounded up to maxval at times
-            draws = minimum(draws, last) if maxval > minval else draws
+        kind = dtypes.numpy_dtype(dtype).type
+        if kind(maxval) > kind(minval):  # sums are rounded up to maxval at times
+            draws = minimum(draws, _last_below(maxval, dtype))
     return cast(draws, dtype)
+
+
+def _last_below(bound: float, dtype: str) -> float:
+    """The largest number of the dtype below the bound as the dtype has it."""
+    kind = dtypes.numpy_dtype(dtype).type  # float32 for bfloat16
+    last = np.nextafter(kind(bound), kind(-np.inf))
+    if dtype == "bfloat16":  # the upper half of a float32: rounded down
+        word = int(last.view(np.int32))
+        word = word & ~0xFFFF if word >= 0 or not word & 0xFFFF else (word & ~0xFFFF) + 0x10000
+        last = np.int32(word).view(np.float32)
+    return float(last)
 
 
 def _whole(key: Key, shape: Any, low: int, high: int, dtype: str) -> Any:

@@ -88,6 +88,13 @@ def test_intervals_are_half_open(low: float, high: float, dtype: str) -> None:
         assert (draws < np.dtype(dtype).type(high)).all()
 
 
+@pytest.mark.parametrize(("bound", "last"), [
+    (2.0, 1.9921875), (1.001, 1.0), (1.0, 0.99609375), (-1.0, -1.0078125), (-1.001, -1.0078125), (-0.5, -0.50390625),
+])  # fmt: skip
+def test_the_last_bfloat16_below_a_bound(bound: float, last: float) -> None:
+    assert portable._last_below(bound, "bfloat16") == last
+
+
 def test_integers_are_all_drawn_and_nothing_else() -> None:
     counts = np.bincount(K.eval(K.random_uniform((N,), -3, 4, dtype="int32", seed=3)) + 3)
     assert len(counts) == 7
