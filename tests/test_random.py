@@ -42,8 +42,14 @@ def test_the_mode_is_part_of_what_a_function_is_compiled_for() -> None:
     plain([])
     assert len({a.tobytes() for a in (*native, drawn)}) == 3
     assert len(set(plain._executables.values())) == 1  # nothing is drawn: one serves both
+    # The number of the call and the mode alone decide.
     fresh = K.function([], [K.random_uniform((9,), seed=3)])
-    assert fresh([])[0].tolist() == native[0].tolist()  # and the native draws are what they were
+    assert [fresh([])[0].tolist() for _ in range(2)] == [a.tolist() for a in native]
+    with random.portable():
+        assert fresh([])[0].tolist() == drawn.tolist()
+        first = K.function([], [K.random_uniform((9,), seed=3)])
+        assert first([])[0].tolist() != native[0].tolist()
+        assert len({v for a in (*first([]), *first([])) for v in a.tolist()} & set(drawn.tolist())) == 9  # third call
 
 
 def test_the_seed_call_can_switch_the_mode() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from kcore import plugin
 from kcore.backend.reference.backend import NumpyBackend
 from kcore.errors import BackendError
 from kcore.graph import ir
+from kcore.graph.clone import substitute
 from kcore.graph.placement import Placement, default_device, neutral_name, placement_of
 
 INSTALLED = {name for name, info in plugin.discover().items() if info.installed_framework()}
@@ -103,13 +106,26 @@ def test_several_devices_need_a_backend_that_moves_tensors() -> None:
         placement_of(Stuck(), values, [])
 
 
-def test_rewriting_and_copies_keep_devices() -> None:
+def test_what_a_composite_is_made_of_runs_where_the_composite_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(plugin._loaded, "several", Several())
+    monkeypatch.setattr(Several, "device_scope", lambda self, name: nullcontext())
     x = K.placeholder((2, 2))
     with ir.on_device("/cpu:0"):
-        y = K.softmax(x) * 2.0
-    z = K.gradients(K.sum(y), [x])[0]
-    assert z.node.device is None
-    assert K.function([x], [y, z])([np.ones((2, 2))])[0].tolist() == [[1, 1], [1, 1]]
+        y = K.l2_normalize(x, axis=1)
+    f = K.function([x], [y, y * K.variable(1.0)])
+    with K.backend_scope("several"):
+        np.testing.assert_allclose(f([np.array([[3.0, 4.0], [0.0, 2.0]])])[1], [[0.6, 0.8], [0.0, 1.0]], rtol=1e-6)
+        kernels = re.findall(r"k_(\w+)\(", f.source())
+    assert len(kernels) > 3
+    assert [k for k in kernels if not k.endswith("_on_cpu_0")] == ["multiply"]
+
+
+def test_a_copy_of_a_node_stays_on_its_device() -> None:
+    x, other = K.placeholder((2,)), K.placeholder((2,))
+    with ir.on_device("/cpu:0"):
+        y = K.exp(x)
+    assert substitute(y + 1.0, {x: other}).node.inputs[0].node.device == "/cpu:0"  # type: ignore[attr-defined]
+    assert K.gradients(K.sum(y), [x])[0].node.device is None
 
 
 # --- two devices ------------------------------------------------------------------------------------------------------
