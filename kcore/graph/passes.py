@@ -7,6 +7,7 @@ constants, expands composites that the backend does not override, and, for backe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,15 @@ class Rewriter:
         self.host: set[int] = set()
         self._saves: bool | None = None  # whether loops keep what each step was given, for their gradients
         self._nested: set[int] = set()  # gradients that are differentiated again
-        for value in feeds:
-            self._remember(value, value)
+        self.feeds = [self._fed(value) for value in feeds]
+
+    def _fed(self, value: Symbolic) -> Symbolic:
+        """The input that a placeholder becomes: a sparse one is fed dense to a backend without sparse tensors."""
+        new = value
+        if value.spec.sparse and not self.backend.capabilities.sparse:
+            new = SymbolicTensor(replace(value.spec, sparse=False), name=value.name)
+        self._remember(value, new)
+        return new
 
     # --- the walk ---------------------------------------------------------------------------------------------------
 
@@ -102,6 +110,8 @@ class Rewriter:
             return self._gradient(node, arguments)
         if op.name == "select_phase":
             return self.rewrite([_choice(arguments)])
+        if op.name == "constant" and node.outputs[0].spec.sparse and not self.backend.capabilities.sparse:
+            return [constant_node(arguments["value"].toarray(), arguments["dtype"])]
         if op.name == "cast" and arguments["x"].dtype == arguments["dtype"]:
             return [arguments["x"]]
         folded = self._fold(node, arguments)
@@ -216,7 +226,10 @@ class Rewriter:
 
     def _is_host(self, value: Symbolic) -> bool:
         return id(value) in self.host or (
-            isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.name == "constant"
+            isinstance(value, SymbolicTensor)
+            and value.node is not None
+            and value.node.op.name == "constant"
+            and not value.spec.sparse
         )
 
     def _fold(self, node: Node, arguments: dict[str, Any]) -> Symbolic | None:
@@ -243,9 +256,10 @@ STRUCTURAL = frozenset({"constant", "gradient", "assign", "select_phase", "nativ
 
 
 def constant_value(value: Symbolic) -> np.ndarray | None:
-    """The array of a constant, None for anything else."""
+    """The array of a constant, None for anything else (sparse constants too)."""
     node = getattr(value, "node", None)
-    return node.arguments["value"] if node is not None and node.op.name == "constant" else None
+    is_dense = node is not None and node.op.name == "constant" and not value.spec.sparse
+    return node.arguments["value"] if is_dense else None
 
 
 def _choice(arguments: dict[str, Any]) -> Symbolic:

@@ -16,7 +16,8 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 
 from kcore import config
-from kcore.errors import DTypeError, GraphError
+from kcore import sparse as sparse_data
+from kcore.errors import DTypeError, GraphError, SparseTensorError
 from kcore.graph import ir
 from kcore.graph.ir import Node, Subgraph, Symbolic, SymbolicTensor, TensorSpec
 from kcore.ops import dtypes
@@ -53,6 +54,8 @@ class Op:
         cases: valid inputs for the conformance suite (kcore.ops.cases).
         static: tensor parameters whose shapes must be known (weights, whose sizes shape the result).
         host: whether the op may be computed on the host at lowering for shape arithmetic.
+        sparse: tensor parameters that take sparse tensors (kcore.ops.sparse); elsewhere `SPARSE_FORMS` says what stands
+            for the op, or the call is an error.
     """
 
     def __init__(self, name: str, function: Callable[..., Any], **options: Any) -> None:
@@ -77,6 +80,7 @@ class Op:
         self.cases: Any = options.pop("cases", None)
         self.static: tuple[str, ...] = options.pop("static", ())
         self.host: bool = options.pop("host", False)
+        self.sparse: tuple[str, ...] = options.pop("sparse", ())
         if options:
             raise TypeError(f"Unknown options in the declaration of {name}: {sorted(options)}")
         self.public: Callable[..., Any] = function
@@ -185,12 +189,15 @@ def eager_only() -> bool:
 # --- building nodes ---------------------------------------------------------------------------------------------------
 
 
-def constant_node(array: np.ndarray, dtype: str) -> SymbolicTensor:
-    """A constant of the graph; its value is hoisted out of the emitted code."""
-    value = np.asarray(array).astype(dtypes.numpy_dtype(dtype), copy=True)
-    value.flags.writeable = False
+def constant_node(array: Any, dtype: str) -> SymbolicTensor:
+    """A constant of the graph, sparse if a `SparseArray` is given; its value is hoisted out of the emitted code."""
+    value = array
+    is_sparse = isinstance(array, sparse_data.SparseArray)
+    if not is_sparse:
+        value = np.asarray(array).astype(dtypes.numpy_dtype(dtype), copy=True)
+        value.flags.writeable = False
     with ir.entering(None):  # constants belong to no loop body
-        node = Node(REGISTRY["constant"], {"value": value, "dtype": dtype}, [TensorSpec(value.shape, dtype)])
+        node = Node(REGISTRY["constant"], {"value": value, "dtype": dtype}, [TensorSpec(value.shape, dtype, is_sparse)])
     return node.outputs[0]
 
 
@@ -204,6 +211,8 @@ def spec_of(value: Any) -> TensorSpec:
         return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype))
     if isinstance(value, (list, tuple)):
         return TensorSpec(np.shape(value), dtypes.weak_dtype(value, config.floatx()))
+    if sparse_data.is_sparse_data(value):
+        return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype), sparse=True)
     from kcore.backend import active
 
     backend = active.backend()
@@ -214,6 +223,8 @@ def spec_of(value: Any) -> TensorSpec:
 
 def apply(op: Op, arguments: dict[str, Any]) -> Any:
     """Add a node for the op; returns its result (a list when the op has several)."""
+    if _takes_sparse_wrongly(op, arguments):
+        return _sparse_form(op)(**arguments)
     _make_symbolic(op, arguments)
     specs = {p: _specs(op.kinds[p], arguments[p]) for p in op.params}
     if op.normalize is not None:
@@ -303,10 +314,15 @@ def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
         return apply(REGISTRY["cast"], {"x": value, "dtype": dtype})  # type: ignore[no-any-return]
     if value is None:
         raise GraphError("Expected a tensor, got None.")
+    if sparse_data.is_sparse_data(value):
+        return constant_node(sparse_data.as_sparse(value), dtype or dtypes.name_of(value.dtype))
     if not isinstance(value, (bool, int, float, list, tuple, np.ndarray, np.generic)):
         from kcore.backend import active
 
-        value = active.backend().to_numpy(value)
+        backend = active.backend()
+        if _is_sparse_native(backend, value):
+            return as_symbolic(backend.to_sparse(value), dtype)
+        value = backend.to_numpy(value)
     own = dtypes.weak_dtype(value, config.floatx())
     array = np.asarray(value)
     if array.dtype == object:
@@ -345,6 +361,8 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
     from kcore.backend import active
 
     backend = active.backend()
+    if _takes_sparse_wrongly(op, arguments, backend):
+        return _sparse_form(op)(**arguments)
     _make_native(op, arguments, backend)
     specs = {p: _native_specs(op.kinds[p], arguments[p]) for p in op.params} if op.normalize or op.body else {}
     if op.normalize is not None:
@@ -413,12 +431,57 @@ def _make_native(op: Op, arguments: dict[str, Any], backend: Any) -> None:
 
 
 def _as_native(value: Any, dtype: str | None, backend: Any) -> Any:
+    if sparse_data.is_sparse_data(value):
+        return sparse_data.to_native(backend, sparse_data.as_sparse(value), dtype or dtypes.name_of(value.dtype))
     if not backend.is_native(value):
         own = dtypes.weak_dtype(value, config.floatx())
         return backend.asarray(np.asarray(value), dtype or own)
     if dtype is not None and backend.spec_of(value).dtype != dtype:
-        return backend.kernels["cast"](value, dtype)
+        return REGISTRY["cast"].public(value, dtype)
     return value
+
+
+# --- sparse operands --------------------------------------------------------------------------------------------------
+
+#: What K functions do with a sparse operand, for ops that have no kernel for it: op name -> function of its arguments.
+SPARSE_FORMS: dict[str, Callable[..., Any]] = {}
+
+
+def _takes_sparse_wrongly(op: Op, arguments: dict[str, Any], backend: Any = None) -> bool:
+    """Whether an operand is sparse where the op has no kernel for it."""
+    for p in op.tensor_params:
+        if p in op.sparse:
+            continue
+        value = arguments[p]
+        if op.kinds[p] == "tensors" and isinstance(value, (list, tuple)):
+            if any(_is_sparse_operand(x, backend) for x in value):
+                return True
+        elif _is_sparse_operand(value, backend):
+            return True
+    return False
+
+
+def _is_sparse_operand(value: Any, backend: Any) -> bool:
+    if isinstance(value, Symbolic):
+        return value.spec.sparse
+    if value is None or isinstance(value, (np.ndarray, np.generic, bool, int, float, list, tuple)):
+        return False
+    return sparse_data.is_sparse_data(value) or _is_sparse_native(backend, value)
+
+
+def _is_sparse_native(backend: Any, value: Any) -> bool:
+    test = getattr(backend, "is_sparse", None)
+    return test is not None and test(value)
+
+
+def _sparse_form(op: Op) -> Callable[..., Any]:
+    form = SPARSE_FORMS.get(op.name)
+    if form is None:
+        raise SparseTensorError(
+            f"K.{op.name} takes no sparse tensors; give it K.to_dense(x). Sparse tensors go to K.dot, K.concatenate, "
+            "K.cast, K.abs, K.sign, K.square, K.tanh and to products with a number."
+        )
+    return form
 
 
 __all__ = [
