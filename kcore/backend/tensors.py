@@ -13,8 +13,8 @@ from kcore.errors import ArgumentError, ShapeError
 from kcore.graph import function, ir, phase
 from kcore.graph.ir import Symbolic, SymbolicTensor
 from kcore.ops import creation_like, structural
-from kcore.ops import sparse as sparse_ops
 from kcore.ops import dtypes as dtype_table
+from kcore.ops import sparse as sparse_ops
 from kcore.ops.spec import constant_node, spec_of
 from kcore.sparse import SparseArray, is_sparse_data
 from kcore.variables import Variable

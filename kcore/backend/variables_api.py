@@ -77,7 +77,7 @@ def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
 
 def random_uniform_variable(
     shape: Sequence[int], low: float, high: float, dtype: Any = None, name: str | None = None, seed: int | None = None
-) -> Variable:
+) -> Any:
     """A variable of uniform draws from [low, high), the same on every backend for a given seed.
 
     >>> v = K.random_uniform_variable((2, 3), 0., 1., seed=1)
@@ -89,7 +89,7 @@ def random_uniform_variable(
 
 def random_normal_variable(
     shape: Sequence[int], mean: float, scale: float, dtype: Any = None, name: str | None = None, seed: int | None = None
-) -> Variable:
+) -> Any:
     """A variable of normal draws with the given mean and standard deviation, the same on every backend for a seed.
 
     >>> K.int_shape(K.random_normal_variable((2, 3), 0., 1., seed=1))

@@ -258,8 +258,9 @@ STRUCTURAL = frozenset({"constant", "gradient", "assign", "select_phase", "nativ
 def constant_value(value: Symbolic) -> np.ndarray | None:
     """The array of a constant, None for anything else (sparse constants too)."""
     node = getattr(value, "node", None)
-    is_dense = node is not None and node.op.name == "constant" and not value.spec.sparse
-    return node.arguments["value"] if is_dense else None
+    if node is None or node.op.name != "constant" or value.spec.sparse:
+        return None
+    return node.arguments["value"]  # type: ignore[no-any-return]
 
 
 def _choice(arguments: dict[str, Any]) -> Symbolic:

@@ -189,9 +189,9 @@ def eager_only() -> bool:
 # --- building nodes ---------------------------------------------------------------------------------------------------
 
 
-def constant_node(array: Any, dtype: str) -> SymbolicTensor:
+def constant_node(array: np.ndarray | sparse_data.SparseArray, dtype: str) -> SymbolicTensor:
     """A constant of the graph, sparse if a `SparseArray` is given; its value is hoisted out of the emitted code."""
-    value = array
+    value: Any = array
     is_sparse = isinstance(array, sparse_data.SparseArray)
     if not is_sparse:
         value = np.asarray(array).astype(dtypes.numpy_dtype(dtype), copy=True)
@@ -319,7 +319,7 @@ def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
     if not isinstance(value, (bool, int, float, list, tuple, np.ndarray, np.generic)):
         from kcore.backend import active
 
-        backend = active.backend()
+        backend: Any = active.backend()
         if _is_sparse_native(backend, value):
             return as_symbolic(backend.to_sparse(value), dtype)
         value = backend.to_numpy(value)
