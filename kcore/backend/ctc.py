@@ -80,7 +80,7 @@ def _without_padding(labels: Any) -> Any:
 
 
 def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
-    """Labels as a sparse tensor, whose entries are those that count. (`K.ctc_batch_cost` takes dense labels.)
+    """Labels as a sparse tensor, whose entries are those that count; `K.ctc_batch_cost` takes dense ones.
 
     Args:
         labels: tensor of labels, of shape (samples, longest label).

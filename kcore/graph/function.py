@@ -44,8 +44,7 @@ class Function:
         self.single = not isinstance(outputs, (list, tuple))
         self.outputs = [as_symbolic(x) for x in ([outputs] if self.single else outputs)]
         self.name = name
-        # Results whose size depends on their values: compiled code leaves them padded.
-        self._padded = [i for i, x in enumerate(self.outputs) if _made_by(x, "drop_padding")]
+        self._to_finish = [(i, x.node) for i, x in enumerate(self.outputs) if _is_finished_on_the_host(x)]  # type: ignore[attr-defined]
         self._phase_at = next((i for i, x in enumerate(self.inputs) if phase.is_phase(x)), None)
         self._feeds = [x for x in self.inputs if not phase.is_phase(x) and isinstance(x, Symbolic)]
         self._skip = [i for i, x in enumerate(self.inputs) if not isinstance(x, Symbolic)]  # a fixed phase: an int
@@ -63,10 +62,8 @@ class Function:
         results = [
             to_host(backend, x) if out.spec.sparse else backend.to_numpy(x) for x, out in zip(natives, self.outputs)
         ]
-        for i in self._padded:
-            from kcore.ops.ctc_reference import without_padding
-
-            results[i] = without_padding(results[i], self.outputs[i].node.arguments["fill"])  # type: ignore[attr-defined]
+        for i, node in self._to_finish:
+            results[i] = node.op.fetched(results[i], node.arguments)
         return results[0] if self.single else results
 
     def _split(self, inputs: Sequence[Any]) -> tuple[int, list[Any]]:
@@ -89,9 +86,19 @@ class Function:
         """Run on values for the placeholders alone (no phase); returns native tensors, which may still be computing."""
         backend = backend if backend is not None else active.backend()
         executable = self._executable(training, backend)
-        natives = [convert(backend, tensor, value) for tensor, value in zip(self._feeds, values)]
+        natives = [
+            value if _likeness(value) in fitting else self._fed(executable, i, value)
+            for i, (value, fitting) in enumerate(zip(values, executable.fitting))
+        ]
         self.steps += 1
         return executable(natives, self.steps)
+
+    def _fed(self, executable: Executable, i: int, value: Any) -> Any:
+        """A value converted for placeholder `i`; what passes as it is will not be looked at again."""
+        native = convert(executable.backend, self._feeds[i], value)
+        if native is value and not self._feeds[i].spec.sparse:  # dense and sparse tensors may be of one type
+            executable.fitting[i].add(_likeness(value))
+        return native
 
     def prepared(self, training: int, backend: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
         """`run_native` for a loop: takes NumPy arrays of the placeholders' dtypes and shapes, unchecked."""
@@ -144,6 +151,8 @@ class Executable:
             rewriter.feeds, outputs, [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]
         )
         self.state, self.params, self.uses_key = emitter.state, emitter.params, emitter.uses_key
+        #: Per placeholder: (type, shape, dtype) of native values that need no conversion.
+        self.fitting: list[set[Any]] = [set() for _ in owner.feeds]
         self._by_value = backend.state_style == "value"
         self._epoch = -1
         self._compiled: Any = None
@@ -177,15 +186,16 @@ class Executable:
         self._epoch = variables_module.storage_epoch
 
 
+def _likeness(value: Any) -> Any:
+    return type(value), getattr(value, "shape", None), getattr(value, "dtype", None)
+
+
 def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
     """A fed value as a native tensor of the placeholder's dtype; its shape must fit."""
     if tensor.spec.sparse:
         return _convert_sparse(backend, tensor, value)
     if is_sparse_data(value):
-        raise DataError(
-            f"Cannot feed {tensor.name!r}, which is dense, with sparse data. Feed `value.toarray()`, or make the "
-            "placeholder or Input with sparse=True."
-        )
+        raise _fed_sparse(tensor)
     if not backend.is_native(value):
         if not isinstance(value, np.ndarray):
             value = np.asarray(value)
@@ -194,8 +204,17 @@ def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
         _check_shape(tensor, value.shape)
         return getattr(backend, "feed", backend.asarray)(value, tensor.dtype)
     spec = backend.spec_of(value)
+    if spec.sparse:
+        raise _fed_sparse(tensor)
     _check_shape(tensor, spec.shape)
     return value if spec.dtype == tensor.dtype else backend.asarray(value, tensor.dtype)
+
+
+def _fed_sparse(tensor: Symbolic) -> DataError:
+    return DataError(
+        f"Cannot feed {tensor.name!r}, which is dense, with sparse data. Feed `value.toarray()`, or make the "
+        "placeholder or Input with sparse=True."
+    )
 
 
 def _convert_sparse(backend: Any, tensor: Symbolic, value: Any) -> Any:
@@ -261,8 +280,8 @@ def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
     return results
 
 
-def _made_by(value: Symbolic, op: str) -> bool:
-    return isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.name == op
+def _is_finished_on_the_host(value: Symbolic) -> bool:
+    return isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.fetched is not None
 
 
 def _identifier(name: str) -> str:

@@ -117,7 +117,7 @@ class Rewriter:
         folded = self._fold(node, arguments)
         if folded is not None:
             return [folded]
-        if op.body is not None and not self._overridden(op, arguments):
+        if op.body is not None and not self._overridden(node, arguments):
             return self._expand(node, arguments)
         if op.body is None and op.name not in self.backend.kernels and op.name not in STRUCTURAL:
             raise unsupported(op, self.backend.name)
@@ -145,9 +145,9 @@ class Rewriter:
             return ir.map_values(self._get, value)
         return value
 
-    def _overridden(self, op: Any, arguments: dict[str, Any]) -> bool:
-        values = ir.values_in(list(arguments.values()))
-        if values and all(self._is_host(v) for v in values):
+    def _overridden(self, node: Node, arguments: dict[str, Any]) -> bool:
+        op, values = node.op, ir.values_in(list(arguments.values()))
+        if values and all(self._is_host(v) for v in values) and not node.outputs[0].spec.sparse:
             return False  # shape arithmetic is done on the host, in primitives
         specs = {
             p: ir.map_values(lambda v: v.spec, arguments[p]) if op.kinds[p] not in ("attr", "dims") else arguments[p]

@@ -1,6 +1,6 @@
 """Ops on sparse tensors, and what other ops do when they are given one.
 
-Few ops have kernels for sparse tensors: those declared here, and `shape`. `SPARSE_FORMS` expresses some others in them;
+Few ops have kernels for sparse tensors: those declared here, and `shape`. `FORMS` expresses some others in them;
 all the rest raise an error that points to K.to_dense. Every op here is a composite whose body says the same of dense
 tensors: a backend without sparse tensors is fed dense ones, and runs the bodies. One with sparse tensors overrides all
 (the body of `sparse_dot` serves where a kernel declines). No gradient flows through a sparse tensor.
@@ -22,7 +22,8 @@ from kcore.ops.joining import concatenate
 from kcore.ops.linalg import matmul
 from kcore.ops.products import reshaped
 from kcore.ops.shaping import expand_dims, join, reshape, shape_of, squeeze, transpose
-from kcore.ops.spec import REGISTRY, SPARSE_FORMS, Tensor, Tensors, composite, spec_of
+from kcore.ops.sparse_operands import FORMS
+from kcore.ops.spec import REGISTRY, Tensor, Tensors, composite, spec_of
 
 
 @composite(infer=lambda x: TensorSpec(x.shape, x.dtype), sparse=("x",), differentiable=False,
@@ -139,7 +140,7 @@ def sparse_mask(x: Tensor, mask: Tensor) -> Any:
 
 def _form_of(op: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def enter(function: Callable[..., Any]) -> Callable[..., Any]:
-        SPARSE_FORMS[op] = function
+        FORMS[op] = function
         return function
 
     return enter
@@ -218,4 +219,4 @@ def _by_entry(op: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _op in (arithmetic.abs_, arithmetic.negative, arithmetic.sign, arithmetic.square, exponential.tanh):
-    SPARSE_FORMS[_op.op.name] = _by_entry(_op)  # type: ignore[attr-defined]
+    FORMS[_op.op.name] = _by_entry(_op)  # type: ignore[attr-defined]

@@ -17,10 +17,10 @@ import numpy as np
 
 from kcore import config
 from kcore import sparse as sparse_data
-from kcore.errors import DTypeError, GraphError, SparseTensorError
+from kcore.errors import DTypeError, GraphError
 from kcore.graph import ir
 from kcore.graph.ir import Node, Subgraph, Symbolic, SymbolicTensor, TensorSpec
-from kcore.ops import dtypes
+from kcore.ops import dtypes, sparse_operands
 
 # The aliases are Any to the type checker: an operand may be a number, list, array, native tensor or Symbolic.
 Tensor = Annotated[Any, "tensor"]
@@ -54,8 +54,10 @@ class Op:
         cases: valid inputs for the conformance suite (kcore.ops.cases).
         static: tensor parameters whose shapes must be known (weights, whose sizes shape the result).
         host: whether the op may be computed on the host at lowering for shape arithmetic.
-        sparse: tensor parameters that take sparse tensors (kcore.ops.sparse); elsewhere `SPARSE_FORMS` says what stands
-            for the op, or the call is an error.
+        sparse: tensor parameters that take sparse tensors (kcore.ops.sparse); elsewhere kcore.ops.sparse_operands
+            says what stands for the op.
+        fetched: `fetched(array, arguments)` finishes a result that K.function hands to its caller, for ops whose
+            result's size depends on values: compiled code pads it, the host drops the padding.
     """
 
     def __init__(self, name: str, function: Callable[..., Any], **options: Any) -> None:
@@ -81,6 +83,7 @@ class Op:
         self.static: tuple[str, ...] = options.pop("static", ())
         self.host: bool = options.pop("host", False)
         self.sparse: tuple[str, ...] = options.pop("sparse", ())
+        self.fetched: Callable[[Any, dict[str, Any]], Any] | None = options.pop("fetched", None)
         if options:
             raise TypeError(f"Unknown options in the declaration of {name}: {sorted(options)}")
         self.public: Callable[..., Any] = function
@@ -223,8 +226,8 @@ def spec_of(value: Any) -> TensorSpec:
 
 def apply(op: Op, arguments: dict[str, Any]) -> Any:
     """Add a node for the op; returns its result (a list when the op has several)."""
-    if _takes_sparse_wrongly(op, arguments):
-        return _sparse_form(op)(**arguments)
+    if sparse_operands.misplaced(op, arguments):
+        return sparse_operands.form_of(op)(**arguments)
     _make_symbolic(op, arguments)
     specs = {p: _specs(op.kinds[p], arguments[p]) for p in op.params}
     if op.normalize is not None:
@@ -320,7 +323,7 @@ def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
         from kcore.backend import active
 
         backend: Any = active.backend()
-        if _is_sparse_native(backend, value):
+        if sparse_operands.is_native(backend, value):
             return as_symbolic(backend.to_sparse(value), dtype)
         value = backend.to_numpy(value)
     own = dtypes.weak_dtype(value, config.floatx())
@@ -361,8 +364,8 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
     from kcore.backend import active
 
     backend = active.backend()
-    if _takes_sparse_wrongly(op, arguments, backend):
-        return _sparse_form(op)(**arguments)
+    if sparse_operands.misplaced(op, arguments, backend):
+        return sparse_operands.form_of(op)(**arguments)
     _make_native(op, arguments, backend)
     specs = {p: _native_specs(op.kinds[p], arguments[p]) for p in op.params} if op.normalize or op.body else {}
     if op.normalize is not None:
@@ -439,49 +442,6 @@ def _as_native(value: Any, dtype: str | None, backend: Any) -> Any:
     if dtype is not None and backend.spec_of(value).dtype != dtype:
         return REGISTRY["cast"].public(value, dtype)
     return value
-
-
-# --- sparse operands --------------------------------------------------------------------------------------------------
-
-#: What K functions do with a sparse operand, for ops that have no kernel for it: op name -> function of its arguments.
-SPARSE_FORMS: dict[str, Callable[..., Any]] = {}
-
-
-def _takes_sparse_wrongly(op: Op, arguments: dict[str, Any], backend: Any = None) -> bool:
-    """Whether an operand is sparse where the op has no kernel for it."""
-    for p in op.tensor_params:
-        if p in op.sparse:
-            continue
-        value = arguments[p]
-        if op.kinds[p] == "tensors" and isinstance(value, (list, tuple)):
-            if any(_is_sparse_operand(x, backend) for x in value):
-                return True
-        elif _is_sparse_operand(value, backend):
-            return True
-    return False
-
-
-def _is_sparse_operand(value: Any, backend: Any) -> bool:
-    if isinstance(value, Symbolic):
-        return value.spec.sparse
-    if value is None or isinstance(value, (np.ndarray, np.generic, bool, int, float, list, tuple)):
-        return False
-    return sparse_data.is_sparse_data(value) or _is_sparse_native(backend, value)
-
-
-def _is_sparse_native(backend: Any, value: Any) -> bool:
-    test = getattr(backend, "is_sparse", None)
-    return test is not None and test(value)
-
-
-def _sparse_form(op: Op) -> Callable[..., Any]:
-    form = SPARSE_FORMS.get(op.name)
-    if form is None:
-        raise SparseTensorError(
-            f"K.{op.name} takes no sparse tensors; give it K.to_dense(x). Sparse tensors go to K.dot, K.concatenate, "
-            "K.cast, K.abs, K.sign, K.square, K.tanh and to products with a number."
-        )
-    return form
 
 
 __all__ = [

@@ -119,14 +119,11 @@ class Backend:
 
         def call(inputs: tuple[Any, ...], key: Any) -> Any:
             shapes = tuple([x.shape for x in inputs])
-            sparse = any([isinstance(x, tf.SparseTensor) for x in inputs])
             trace = traces.get(shapes)
             if trace is None:
                 specs = [_type_of(x) for x in inputs]
                 key_spec = None if key is None else tf.TensorSpec((2,), tf.int64)
                 trace = traces[shapes] = _flat_call(compiled.get_concrete_function(key_spec, *specs))
-            if sparse:
-                inputs = tuple(tf.nest.flatten(inputs, expand_composites=True))
             # Of a function with updates alone a trace returns None.
             return (trace(*inputs) if key is None else trace(tf.constant(key), *inputs)) or ()
 
@@ -209,18 +206,27 @@ def _type_of(x: Any) -> Any:
     return (tf.SparseTensorSpec if isinstance(x, tf.SparseTensor) else tf.TensorSpec)(x.shape, x.dtype)
 
 
+def _has_parts(structure: Any) -> bool:
+    """Whether tensors in the structure are made of several, as sparse ones are."""
+    return len(tf.nest.flatten(structure, expand_composites=True)) > len(tf.nest.flatten(structure))
+
+
 def _flat_call(trace: Any) -> Callable[..., Any]:
     """A call of a trace from tensors to tensors, without the binding of arguments where that can be had."""
     direct = getattr(getattr(trace, "_inference_function", None), "call_flat", None)
     if direct is None:
         return trace  # type: ignore[no-any-return]
     captured = tuple(trace.captured_inputs)
-    results = trace.structured_outputs
-    plain = len(tf.nest.flatten(results, expand_composites=True)) == len(tf.nest.flatten(results))
+    given, results = trace.structured_input_signature, trace.structured_outputs
 
     def call(*tensors: Any) -> Any:
-        flat = direct(*tensors, *captured) or ()
-        return flat if plain else tf.nest.pack_sequence_as(results, flat, expand_composites=True)
+        return direct(*tensors, *captured) or ()
 
+    def call_on_parts(*tensors: Any) -> Any:
+        parts = tf.nest.flatten(tensors, expand_composites=True)
+        return tf.nest.pack_sequence_as(results, direct(*parts, *captured) or (), expand_composites=True)
+
+    if _has_parts(given) or _has_parts(results):
+        call = call_on_parts
     call.trace = trace  # the trace must live as long as its calls
     return call
