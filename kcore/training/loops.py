@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from kcore import backend as K
 from kcore import callbacks as cbks
 from kcore.backend import active
 from kcore.errors import ArgumentError, DataError
+from kcore.training.arrays import is_native, part
 from kcore.training.batches import Order, Slicer, make_batches
 from kcore.training.logs import BatchLogs, on_host
 from kcore.utils.generic_utils import unpack_singleton
@@ -41,7 +43,7 @@ class Feed:
 
     def part(self, start: int, stop: int | None = None) -> Feed:
         """The samples from `start` to `stop`."""
-        arrays = tuple(a[start:stop] for a in self.arrays)
+        arrays = tuple(part(a, start, stop) for a in self.arrays)
         return Feed(arrays, self.weighted, self.types, int(arrays[0].shape[0]))
 
     def slicer(self) -> Slicer:
@@ -116,7 +118,7 @@ def configured(model: Any, callbacks: Any, params: Mapping[str, Any]) -> cbks.Ca
 def validation_arrays(feed: Feed, inputs: int) -> list[Any]:
     """`validation_data` of callbacks, as Keras 2 gave it: inputs, targets, weights (ones where none were given)."""
     count = len(feed.weighted)
-    arrays = list(feed.arrays)
+    arrays = [K.eval(a) if is_native(a) else a for a in feed.arrays]
     given = iter(arrays[inputs + count :])
     ones = np.ones(feed.samples or 0, K.floatx())
     return [*arrays[: inputs + count], *(next(given) if weighted else ones for weighted in feed.weighted)]
@@ -174,7 +176,8 @@ class FitRun:
         callbacks, watched, names = self.callbacks, self.callbacks.model, self.model.metrics_names
         alone = callbacks.only_listener("train")
         averages = alone.add if type(alone) is cbks.BaseLogger else None
-        run = step.prepared(TRAIN, active.backend())
+        backend = active.backend()
+        run = step.prepared(TRAIN, backend) if slicer.prepared else partial(step.run_native, training=TRAIN, backend=backend)
         indices = order.epoch()
         batches = make_batches(order.size, batch_size)
         for number, (start, stop) in enumerate(batches):
