@@ -6,6 +6,8 @@ behind `Rows`. Nothing here knows of inputs, targets or models.
 
 from __future__ import annotations
 
+import numbers
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -233,17 +235,13 @@ def _listed(value: Any, what: str) -> np.ndarray:
 
 def _numbers(array: np.ndarray, what: str) -> np.ndarray:
     """An array of Python objects as numbers, as tables with columns of several types give it."""
-    words = next((item for item in array.flat if isinstance(item, (str, bytes))), None)
-    if words is not None:
-        raise DataError(f"Expected numbers as {what}, got an array of dtype object with {words!r:.60} in it.{_advice('U')}")
-    try:
+    odd = [item for item in array.flat if not isinstance(item, (numbers.Real, Decimal, np.bool_))]
+    if not odd:
         return array.astype(np.float64)
-    except (TypeError, ValueError):
-        odd = next((item for item in array.flat if not isinstance(item, (int, float, np.generic))), None)
-        raise DataError(
-            f"Expected numbers as {what}, got an array of dtype object with {odd!r:.60} in it (are its rows of "
-            "different lengths? Use pad_sequences. Are values missing? Fill them in.)"
-        ) from None
+    advice = _advice("U") if isinstance(odd[0], (str, bytes)) else (
+        " Are its rows of different lengths? Use pad_sequences. Are values missing? Fill them in."
+    )  # fmt: skip
+    raise DataError(f"Expected numbers as {what}, got an array of dtype object with {odd[0]!r:.60} in it.{advice}")
 
 
 def as_weights(value: Any) -> np.ndarray:

@@ -63,8 +63,8 @@ class Slicer:
     """Cuts batches out of several arrays of the same length.
 
     Args:
-        arrays: NumPy arrays, the active backend's tensors, `Rows` of data sets on disk, `SparseArray`s, or SciPy's sparse
-            matrices (whose batches become dense).
+        arrays: NumPy arrays, the active backend's tensors, `Rows` of data sets on disk, `SparseArray`s, or SciPy's
+            sparse matrices (whose batches become dense).
         types: the dtype that each is fed as.
 
     Attributes:

@@ -67,7 +67,8 @@ def as_arrays(data: Any, names: Sequence[str], what: str) -> list[Any]:
 
 
 def _count(n: int, thing: str) -> str:
-    """
+    """A number of things in words.
+
     >>> _count(1, "array"), _count(2, "array")
     ('1 array', '2 arrays')
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections import abc
 from collections.abc import Iterator, Mapping
@@ -110,8 +111,12 @@ class Source:
     def _counted(self) -> int:
         found = len(self.batches)
         if not found:
-            raise EmptyDataError(f"The {type(self.batches).__name__} that was given is empty: it has no batches.")
+            raise self.empty()
         return found
+
+    def empty(self) -> EmptyDataError:
+        """The error for a source without batches."""
+        return EmptyDataError(f"The {type(self.batches).__name__} that was given is empty: it has no batches.")
 
     def open(self, stack: ExitStack) -> Stream:
         """Start fetching; what fetches is stopped when the stack closes."""
@@ -154,26 +159,21 @@ class Stream:
         self._items = items
 
     def epoch(self, steps: int | None) -> Iterator[Any]:
-        """So many batches; those of one pass when None. Raises DataEndedError when there are fewer."""
+        """So many batches, or those there are; those of one pass when None."""
         items = iter(self.source.batches) if self._items is None else self._items
-        number = 0
-        while steps is None or number < steps:
-            try:
-                item = next(items)
-            except StopIteration:
-                if steps is None and number:
-                    return
-                raise self._ended(number, steps) from None
-            yield tuple(item) if self.source.is_loader and isinstance(item, list) else item  # collated samples are lists
-            number += 1
+        for item in items if steps is None else itertools.islice(items, steps):
+            collated = self.source.is_loader and isinstance(item, list)  # loaders make lists of samples' tuples
+            yield tuple(item) if collated else item
 
-    def _ended(self, number: int, steps: int | None) -> DataEndedError | EmptyDataError:
-        if steps is None:
-            return EmptyDataError(f"The data loader {type(self.source.batches).__name__} is empty: it has no batches.")
-        return DataEndedError(
-            f"The generator ran out of data after {number} batch{'' if number == 1 else 'es'} of an epoch of {steps}. "
-            f"Let it loop forever (`while True:`), or ask for fewer batches by `{self.source.name}`."
-        )
+    def check(self, done: int, steps: int | None) -> None:
+        """Raise an error when an epoch had fewer batches than steps, or none."""
+        if not done and steps is None:
+            raise self.source.empty()
+        if steps is not None and done < steps:
+            raise DataEndedError(
+                f"The generator ran out of data after {done} batch{'' if done == 1 else 'es'} of an epoch of {steps}. "
+                f"Let it loop forever (`while True:`), or ask for fewer batches by `{self.source.name}`."
+            )
 
 
 def split(item: Any, *, targets: bool = True, loader: bool = False) -> tuple[Any, Any, Any]:
@@ -252,6 +252,7 @@ class GeneratorRun:
             callbacks.call_batch_hook("train", "end", number, logs)
             if callbacks.model.stop_training:
                 return number + 1, size, number + 1 == steps
+        stream.check(number + 1, steps)
         return number + 1, size, True
 
     def _validate(self, validation: Any, size: int) -> dict[str, Any]:
@@ -284,6 +285,7 @@ def evaluate_stream(model: Any, stream: Stream, callbacks: cbks.CallbackList, ve
     callbacks.on_test_begin()
     progress = Progbar(target=steps) if verbose == 1 else None
     results: Any = ()
+    number = -1
     for number, item in enumerate(stream.epoch(steps)):
         x, y, weight = split(item, loader=stream.source.is_loader)
         feed = model._training_feed(x, y, weight)
@@ -294,6 +296,7 @@ def evaluate_stream(model: Any, stream: Stream, callbacks: cbks.CallbackList, ve
         callbacks.call_batch_hook("test", "end", number, logs)
         if progress is not None:
             progress.update(number + 1)
+    stream.check(number + 1, steps)
     callbacks.on_test_end()
     return unpack_singleton([float(v) if np.ndim(v) == 0 else v for v in map(on_host, results)])
 
@@ -306,8 +309,10 @@ def predict(model: Any, source: Source, callbacks: Any = None, verbose: int = 0)
     callbacks.on_predict_begin()
     progress = Progbar(target=steps) if verbose == 1 else None
     parts: list[list[np.ndarray]] = []
+    number = -1
     with ExitStack() as stack:
-        for number, item in enumerate(source.open(stack).epoch(steps)):
+        stream = source.open(stack)
+        for number, item in enumerate(stream.epoch(steps)):
             feed = model._input_feed(split(item, targets=False, loader=source.is_loader)[0])
             logs: dict[str, Any] = {"batch": number, "size": feed.samples or 1}
             callbacks.call_batch_hook("predict", "begin", number, logs)
@@ -315,5 +320,6 @@ def predict(model: Any, source: Source, callbacks: Any = None, verbose: int = 0)
             callbacks.call_batch_hook("predict", "end", number, {**logs, "outputs": parts[-1]})
             if progress is not None:
                 progress.update(number + 1)
+        stream.check(number + 1, steps)
     callbacks.on_predict_end()
     return unpack_singleton([np.concatenate(outputs) for outputs in zip(*parts, strict=True)])

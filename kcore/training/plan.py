@@ -213,7 +213,9 @@ def parse_metrics(given: Any, names: Sequence[str], predictions: Sequence[Any],
     elif isinstance(given, (list, tuple)):
         nested = [list(given) if len(names) == 1 else metrics.clone_metrics(given) for _ in names]
     else:
-        raise ArgumentTypeError(f"`metrics` is a list or a dictionary by output name, got {given!r}. Use metrics=[...].")
+        raise ArgumentTypeError(
+            f"`metrics` is a list or a dictionary by output name, got {given!r}. Use metrics=[...]."
+        )
     return [
         {metric_name(m): metric_object(m, K.int_shape(p), loss) for m in listed}
         for listed, p, loss in zip(nested, predictions, loss_objects, strict=True)

@@ -107,8 +107,8 @@ class Process:
             except Exception as error:
                 self._connection.close()
                 raise WorkerError(
-                    f"Cannot send {type(shared).__name__} to a worker process: {error}. Where processes are spawned, it "
-                    "must be picklable, which generators are not: use a keras.utils.Sequence whose attributes can be "
+                    f"Cannot send {type(shared).__name__} to a worker process: {error}. Where they are spawned, "
+                    "it must be picklable, which generators are not: use a keras.utils.Sequence whose attributes can be "
                     "pickled, or threads (use_multiprocessing=False)."
                 ) from error
             finally:
@@ -124,8 +124,8 @@ class Process:
         if answer is None:
             self._process.join(_GRACE)
             raise WorkerError(
-                f"A worker process died (exit code {self._process.exitcode}) before it could deliver a batch. Did it run "
-                "out of memory? Where processes are spawned, the script must start them under `if __name__ == "
+                f"A worker process died (exit code {self._process.exitcode}) before it could deliver a batch. Did it "
+                "run out of memory? Where processes are spawned, the script must start them under `if __name__ == "
                 "'__main__':`. workers=0 prepares batches in this process and shows its errors."
             )
         good, result, where = answer
