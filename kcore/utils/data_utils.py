@@ -169,15 +169,13 @@ class SequenceEnqueuer:
                     return _Stopped
 
     def _rest(self) -> Iterator[Any]:
-        """At the end of a generator: what other workers have fetched meanwhile."""
-        assert self.stop_signal is not None
-        self.stop_signal.set()
-        while not self.queue.empty():
-            item = self.queue.get()
-            if isinstance(item, Future):
-                result = item.result()
-                if result is not None and result is not _End:
-                    yield result
+        """At the end of a generator: what other workers were asked for before."""
+        for _ in range(self.queue.qsize()):
+            result = self._next_result()
+            if result is _Stopped:
+                return
+            if result is not None and result is not _End:
+                yield result
 
     def _put(self, item: Any) -> bool:
         """Queue a task; False when fetching was stopped while it waited."""

@@ -107,8 +107,8 @@ class Process:
             except Exception as error:
                 self._connection.close()
                 raise WorkerError(
-                    f"Cannot send {type(shared).__name__} to a worker process: {error}. Where they are spawned, "
-                    "it must be picklable, which generators are not: use a keras.utils.Sequence whose attributes can be "
+                    f"Cannot send {type(shared).__name__} to a worker process: {error}. Where they are spawned "
+                    "it must be picklable, which generators are not: use a keras.utils.Sequence that can be "
                     "pickled, or threads (use_multiprocessing=False)."
                 ) from error
             finally:
@@ -159,11 +159,19 @@ def _serve(connection: Connection, call: Callable[..., Any], shared: Any, seed: 
             task = connection.recv()
         except (EOFError, OSError):
             return
-        try:
-            answer = ForkingPickler.dumps((True, call(shared, *task), ""))
-        except BaseException as error:  # noqa: BLE001 - it is raised in the parent
-            answer = _failure(error)
-        connection.send_bytes(answer)
+        connection.send_bytes(_answer(call, shared, task))
+
+
+def _answer(call: Callable[..., Any], shared: Any, task: Sequence[Any]) -> Any:
+    """What is sent for a task: (True, result, ""), or (False, error, its traceback)."""
+    try:
+        result = call(shared, *task)
+    except BaseException as error:  # noqa: BLE001 - it is raised in the parent
+        return _failure(error)
+    try:
+        return ForkingPickler.dumps((True, result, ""))
+    except Exception as error:  # noqa: BLE001 - whatever a class of the user's does when it is pickled
+        return _failure(WorkerError(f"What a worker process prepared cannot be sent, as it cannot be pickled: {error}"))
 
 
 def _failure(error: BaseException) -> Any:
