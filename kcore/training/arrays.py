@@ -210,16 +210,15 @@ def _host(value: Any, what: str) -> Any:
 
 def _foreign(value: Any, what: str) -> np.ndarray:
     """A tensor of a framework whose backend this process has not loaded."""
-    for step in ("detach", "cpu"):  # from its gradients, and from its device
-        value = getattr(value, step)() if callable(getattr(value, step, None)) else value
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):
+    for step in ("", "detach", "cpu", "float"):  # away from its gradients, its device, a dtype that NumPy lacks
+        if step and callable(getattr(value, step, None)):
+            value = getattr(value, step)()
         try:
-            array = np.asarray(value.float())  # a dtype that NumPy lacks
-        except Exception as error:
-            raise DataError(f"Cannot read the {what}, a {type(value).__name__}, as an array: {error}") from error
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+            array = np.asarray(value)
+        except (TypeError, ValueError, RuntimeError):
+            continue
+        return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+    raise DataError(f"Cannot read the {what}, a {type(value).__name__}, as an array. Convert it to NumPy first.")
 
 
 def _listed(value: Any, what: str) -> np.ndarray:
