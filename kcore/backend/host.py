@@ -34,8 +34,8 @@ def host_kernels(backend: Converts) -> Kernels:
     """A kernel for every primitive: the NumPy reference on host copies; loops and branches in Python.
 
     Args:
-        backend: with `is_native`, `asarray`, `to_numpy` and `spec_of`. Its `kernels` are looked at when a loop runs, so loops
-            slice and stack by the backend's own kernels once it has them.
+        backend: with `is_native`, `asarray`, `to_numpy` and `spec_of`. Its `kernels` are looked at when a loop runs,
+            so loops slice and stack by the backend's own kernels once it has them.
 
     Returns:
         Kernels by op name, to be updated with native ones.
