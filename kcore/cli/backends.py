@@ -27,7 +27,8 @@ def _facts(capabilities: Any) -> dict[str, Any]:
     if isinstance(capabilities, Mapping):
         return dict(capabilities)
     if dataclasses.is_dataclass(capabilities) and not isinstance(capabilities, type):
-        return {field.name: getattr(capabilities, field.name) for field in dataclasses.fields(capabilities)}
+        facts = {field.name: getattr(capabilities, field.name) for field in dataclasses.fields(capabilities)}
+        return facts | dict(facts.pop("extra", {}))
     if isinstance(capabilities, Iterable) and not isinstance(capabilities, str):
         return dict.fromkeys(map(str, capabilities), True)
     return {}
@@ -36,6 +37,8 @@ def _facts(capabilities: Any) -> dict[str, Any]:
 def _fact_text(name: str, value: Any) -> str:
     if value is True:
         return name
+    if isinstance(value, Mapping):
+        value = [f"{key}:{meaning}" for key, meaning in value.items()]
     if isinstance(value, (set, frozenset)):
         value = sorted(map(str, value))
     if isinstance(value, (list, tuple)):

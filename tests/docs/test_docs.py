@@ -33,7 +33,6 @@ def test_the_tutorial_of_a_backend(fresh_python, tmp_path):
 
 def test_the_readme(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(kcore.callbacks.ProgbarLogger, "on_epoch_begin", lambda *_, **__: None)
     with kcore.backend_scope("numpy"):
         kcore.backend.clear_session()
         assert runner.Reader(tmp_path, ROOT, None).follow(ROOT / "README.md") == 1
