@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,6 +38,24 @@ def test_the_readme(tmp_path, monkeypatch):
         kcore.backend.clear_session()
         assert runner.Reader(tmp_path, ROOT, None).follow(ROOT / "README.md") == 1
     assert (tmp_path / "digits.h5").exists()
+
+
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+
+
+def anchors(path):
+    """The fragments by which a document's headings are linked to."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_between_documents_lead_somewhere(name):
+    document = ROOT / name
+    for target, fragment in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", document.read_text()):
+        path = document.parent / target if target else document
+        assert path.exists(), target
+        assert not fragment or fragment in anchors(path), f"{target}#{fragment}"
 
 
 # --- the runner itself ---
