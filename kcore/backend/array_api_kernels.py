@@ -1,4 +1,4 @@
-"""Kernels in functions of the Python array API standard: elementwise, reductions, shapes, indexing, control flow.
+"""Kernels in functions of the Python array API standard: elementwise, reductions, shapes, indexing.
 
 `table(xp, dtype_of)` makes them for a namespace. Nothing is overwritten in place, and indices stay within bounds, so
 strict and immutable namespaces serve. Functions that a namespace lacks (newer ones) are left out.
@@ -10,8 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from kcore.errors import GraphError
 
 Kernels = dict[str, Callable[..., Any]]
 
@@ -32,7 +30,7 @@ _SAME: dict[str, str] = {
 def table(xp: Any, dtype_of: Callable[[str], Any]) -> Kernels:
     """Kernels by op name."""
     kernels: Kernels = {op: getattr(xp, name) for op, name in _SAME.items() if hasattr(xp, name)}
-    for family in (_structure, _bits, _sigmoids, _reductions, _shapes, _slices, _control):
+    for family in (_structure, _bits, _sigmoids, _reductions, _shapes, _slices):
         kernels.update(family(xp, dtype_of))
     return kernels
 
@@ -207,30 +205,3 @@ def _slices(xp: Any, dtype_of: Any) -> Kernels:
         return x
 
     return {"strided_slice": strided_slice, "scatter_slice": scatter_slice}
-
-
-def _control(xp: Any, dtype_of: Any) -> Kernels:
-    def scan(body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
-        count = xs[0].shape[0] if xs else int(length)
-        if not count:
-            raise GraphError("A loop over zero steps has no result.")
-        state, rows = list(carry), []
-        for i in reversed(range(count)) if reverse else range(count):
-            step = xp.asarray(i, dtype=xp.int32)
-            out = body(*state, *(x[(i, ...)] for x in xs), step)
-            state = list(out[: len(state)])
-            rows.append(out[len(state) :])
-        if reverse:
-            rows.reverse()
-        return (*state, *(xp.stack(list(column)) for column in zip(*rows, strict=True)))
-
-    def while_loop(condition: Any, body: Any, carry: Any) -> Any:
-        state = tuple(carry)
-        while bool(condition(*state)[0]):
-            state = tuple(body(*state))
-        return state
-
-    return {
-        "scan": scan, "while_loop": while_loop,
-        "cond": lambda condition, then, otherwise: then() if bool(condition) else otherwise(),
-    }  # fmt: skip

@@ -70,7 +70,7 @@ class Backend(Protocol):
         """A native tensor on the current device from NumPy, numbers, nests of them, or native tensors."""
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """A NumPy array that shares no memory with state."""
+        """A NumPy array that shares no memory with state; what is NumPy's already (a shape) passes."""
 
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and dtype of a native tensor."""
