@@ -1,7 +1,7 @@
 """The backend that a model was moved to: `model.to_backend(name)` and what runs there afterwards.
 
-Models follow the active backend until they are moved. Moving is data movement only: graphs are neutral, and executables are
-made per backend anyway.
+Models follow the active backend until they are moved. Only data move: graphs are neutral, and executables are made per
+backend anyway.
 """
 
 from __future__ import annotations
