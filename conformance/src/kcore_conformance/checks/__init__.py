@@ -5,6 +5,8 @@ from kcore_conformance.checks import (  # noqa: F401
     discovery,
     files,
     functions,
+    metamorphic,
+    metamorphic_nn,
     random,
     tensors,
     training,
