@@ -374,3 +374,12 @@ def test_functions_are_compiled_once_per_backend_and_phase(differences: Any) -> 
     with active.backend_scope("numpy"):
         f([1.0, 0])
     assert len(f._executables) == 3
+
+
+def test_a_variable_that_takes_a_fed_array_is_its_own_memory():
+    v, x = K.variable(np.zeros(3)), K.placeholder((3,))
+    f = K.function([x], [], [(v, x)])
+    fed = np.ones(3, "float32")
+    f([fed])
+    fed[:] = 7
+    np.testing.assert_array_equal(K.get_value(v), np.ones(3))

@@ -2,11 +2,15 @@
 
 from kcore_conformance.checks import (  # noqa: F401
     autodiff,
+    devices,
     discovery,
     files,
     functions,
     metamorphic,
+    metamorphic_loops,
     metamorphic_nn,
+    metamorphic_random,
+    metamorphic_training,
     random,
     tensors,
     training,

@@ -1,8 +1,8 @@
 """Drawn examples for checks: `over_draws` for any property of a backend, `law` for equations between ops.
 
-A law is an equation that holds whatever the reference says: it finds mistakes that the core's NumPy code and a backend could
-share. It is written as a function of `op`, which runs ops at once on the backend under test (`op.conv(x, kernel, ...)`), and
-of a `Draw`.
+A law is an equation that holds whatever the reference says: it finds mistakes that the core's NumPy code and a backend
+could share. It is written as a function of `op`, which runs ops at once on the backend under test
+(`op.conv(x, kernel, ...)`), and of a `Draw`.
 """
 
 from __future__ import annotations

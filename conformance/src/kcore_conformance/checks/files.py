@@ -1,17 +1,19 @@
 """Level 7: a model saved on the backend under test goes on elsewhere as if nothing had happened, and the other way.
 
-"Goes on" means: the same predictions, the same optimizer state, the same losses of the next training steps. The reference
-backend is the other side, so that any two backends that pass can exchange files.
+"Goes on" means: the same predictions, the same optimizer state, the same losses of the next training steps. The
+reference backend is the other side, so that any two backends that pass can exchange files.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import h5py
 import numpy as np
@@ -68,54 +70,79 @@ def _same_future(got: Future, want: Future, tolerance: float) -> None:
             same(a, b, f"{what} {i}", tolerance)
 
 
-def saved_here_loads_on_the_reference(backend: Any, specimen: Specimen) -> None:
-    _across(backend.name, REFERENCE, specimen)
+#: What was computed for a backend once and serves several properties; training twice means compiling twice.
+_stories: WeakKeyDictionary[Any, dict[str, tuple[bytes, Future]]] = WeakKeyDictionary()
 
 
-def saved_on_the_reference_loads_here(backend: Any, specimen: Specimen) -> None:
-    _across(REFERENCE, backend.name, specimen)
-
-
-def _across(source: str, target: str, specimen: Specimen) -> None:
-    with _path() as path:
-        with backend_scope(source):
+def _story(backend: Any, specimen: Specimen) -> tuple[bytes, Future]:
+    """The file of a model that was trained on the backend, and what that model does next."""
+    known = _stories.setdefault(backend, {})
+    if specimen.name not in known:
+        with _path() as path, backend_scope(backend.name):
             model = specimen.fresh()
             _train(model, specimen)
             model.save(path)
-            want = _future(model, specimen)
-        with backend_scope(target):
-            got = _future(keras.models.load_model(path), specimen)
-    _same_future(got, want, TOLERANCE)
+            known[specimen.name] = Path(path).read_bytes(), _future(model, specimen)
+    return known[specimen.name]
+
+
+@contextmanager
+def _loaded(file: bytes) -> Iterator[Any]:
+    """The model of a file."""
+    with _path() as path:
+        Path(path).write_bytes(file)
+        yield keras.models.load_model(path)
+
+
+def saved_here_loads_on_the_reference(backend: Any, specimen: Specimen) -> None:
+    file, want = _story(backend, specimen)
+    with backend_scope(REFERENCE), _loaded(file) as model:
+        _same_future(_future(model, specimen), want, TOLERANCE)
+
+
+def saved_on_the_reference_loads_here(backend: Any, specimen: Specimen) -> None:
+    with backend_scope(REFERENCE) as reference:
+        file, want = _story(reference, specimen)
+    with backend_scope(backend.name), _loaded(file) as model:
+        _same_future(_future(model, specimen), want, TOLERANCE)
 
 
 def loading_continues_uninterrupted_training(backend: Any, specimen: Specimen) -> None:
-    with _path() as path, backend_scope(backend.name):
-        model = specimen.fresh()
-        _train(model, specimen)
-        model.save(path)
-        loaded = keras.models.load_model(path)
-        _same_future(_future(loaded, specimen), _future(model, specimen), 1e-6)
+    file, want = _story(backend, specimen)
+    with backend_scope(backend.name), _loaded(file) as model:
+        _same_future(_future(model, specimen), want, 1e-6)
+
+
+def moving_to_the_reference_and_back_changes_nothing(backend: Any, specimen: Specimen) -> None:
+    """`model.to_backend`: all values are kept on the way, and on the reference the model goes on as it would here."""
+    file, want = _story(backend, specimen)
+    with backend_scope(backend.name), _loaded(file) as model:
+        kept = [*model.get_weights(), *model.optimizer.get_weights()]
+        for place in (backend.name, REFERENCE, backend.name, REFERENCE):
+            model.to_backend(place)
+            for a, b in zip([*model.get_weights(), *model.optimizer.get_weights()], kept, strict=True):
+                same(a, b, f"weight or optimizer state after moving to {place}", 1e-7)
+        _same_future(_future(model, specimen), want, TOLERANCE)
 
 
 def the_file_is_the_one_that_the_reference_writes(backend: Any, specimen: Specimen) -> None:
     """Same names, order, shapes, dtypes, attributes and numbers; only the attribute `backend` differs."""
-    with _path() as path:
-        with backend_scope(REFERENCE):
-            model = specimen.fresh()
-            _train(model, specimen)
-            model.save(path)
-            want = _contents(path)
+    with backend_scope(REFERENCE) as reference:
+        want, _ = _story(reference, specimen)
+        with _loaded(want) as model:
             weights, state = model.get_weights(), model.optimizer.get_weights()
-        with backend_scope(backend.name):
-            model = specimen.fresh()
-            _train(model, specimen)
-            model.set_weights(weights)
-            model.optimizer.set_weights(state)
-            model.save(path)
-            got = _contents(path)
-    if list(got) != list(want):
-        raise Mismatch(f"entries {sorted(set(got) ^ set(want)) or 'in another order'} differ")
-    for entry, value in want.items():
+    with _path() as path, backend_scope(backend.name):
+        model = specimen.fresh()
+        model._make_train_function()  # makes the optimizer's state
+        model.to_backend(backend.name)
+        model.set_weights(weights)
+        model.optimizer.set_weights(state)
+        model.save(path)
+        got = _contents(Path(path).read_bytes())
+    expected = _contents(want)
+    if list(got) != list(expected):
+        raise Mismatch(f"entries {sorted(set(got) ^ set(expected)) or 'in another order'} differ")
+    for entry, value in expected.items():
         if isinstance(value, np.ndarray):
             if got[entry].dtype != value.dtype:
                 raise Mismatch(f"{entry}: dtype {got[entry].dtype}, expected {value.dtype}")
@@ -124,7 +151,7 @@ def the_file_is_the_one_that_the_reference_writes(backend: Any, specimen: Specim
             raise Mismatch(f"{entry}: {got[entry]!r:.200}, expected {value!r:.200}")
 
 
-def _contents(path: str) -> dict[str, Any]:
+def _contents(data: bytes) -> dict[str, Any]:
     """Every data set and attribute of a file, by its place."""
     found: dict[str, Any] = {}
 
@@ -135,7 +162,7 @@ def _contents(path: str) -> dict[str, Any]:
         if isinstance(item, h5py.Dataset):
             found[place] = item[()] if isinstance(item[()], np.ndarray) else np.asarray(item[()])
 
-    with h5py.File(path, "r") as file:
+    with h5py.File(io.BytesIO(data), "r") as file:
         look("/", file)
         file.visititems(look)
     return found
@@ -146,13 +173,13 @@ def weights_alone_go_both_ways(backend: Any, specimen: Specimen) -> None:
         for by_name in (False, True):
             with _path() as path:
                 with backend_scope(source):
-                    model = specimen.fresh()
-                    _train(model, specimen, 1)
+                    model = specimen.fresh().to_backend(source)
+                    want = [w + np.float32(0.25) for w in model.get_weights()]
+                    model.set_weights(want)
                     model.save_weights(path)
-                    want = model.get_weights()
                 with backend_scope(target):
-                    other = specimen.fresh()
-                    other.load_weights(path, by_name=by_name and specimen.name != "nested")
+                    other = specimen.fresh().to_backend(target)
+                    other.load_weights(path, by_name=by_name)
                     for i, (a, b) in enumerate(zip(other.get_weights(), want, strict=True)):
                         same(a, b, f"weight {i} from {source} on {target}", 1e-7)
 
@@ -172,23 +199,6 @@ def the_configuration_builds_the_same_model(backend: Any, specimen: Specimen) ->
         other.set_weights(weights)
         for a, b in zip(_listed(other.predict(x, batch_size=len(x[0]))), want, strict=True):
             same(a, b, "prediction of the model from JSON", 1e-4)
-
-
-def moving_to_the_reference_and_back_changes_nothing(backend: Any, specimen: Specimen) -> None:
-    with backend_scope(backend.name):
-        model = specimen.fresh()
-        _train(model, specimen)
-        weights, state = model.get_weights(), model.optimizer.get_weights()
-        with _path() as path:
-            model.save(path)
-            stays = keras.models.load_model(path)
-        for place in (REFERENCE, backend.name):
-            model.to_backend(place)
-            for a, b in zip([*model.get_weights(), *model.optimizer.get_weights()], [*weights, *state], strict=True):
-                same(a, b, f"weight or optimizer state after moving to {place}", 1e-7)
-        _same_future(_future(model, specimen), _future(stays, specimen), TOLERANCE)
-        model.to_backend(REFERENCE)
-        _same_future(_future(model, specimen), _future(stays, specimen), 2 * TOLERANCE)
 
 
 PROPERTIES: tuple[Callable[[Any, Specimen], None], ...] = (
@@ -223,11 +233,13 @@ def _drawn(d: Draw) -> Specimen:
     time, width, samples = d.integer(3, 4), d.integer(1, 3), d.choice((2, 5))
     kinds: list[Any] = [d.choice(_OVER_TIME) for _ in range(d.integer(1, 2))]
     ending = d.choice((layers.Flatten, layers.GlobalMaxPooling1D))
-    optimizer = d.choice(("sgd", "rmsprop", "adam", "adamax", "nadam", "adagrad", "adadelta"))
+    optimizer = d.choice(("SGD", "RMSprop", "Adam", "Adamax", "Nadam", "Adagrad", "Adadelta"))
 
     def build() -> Any:
         stack = [layers.InputLayer(input_shape=(time, width)), *(make() for make in kinds), ending()]
-        return stacked([*stack, layers.Dense(3, activation="softmax")], optimizer)
+        # A bias before batch normalisation has gradient zero but for rounding; a large epsilon keeps that small.
+        chosen = getattr(keras.optimizers, optimizer)(**({} if optimizer == "SGD" else {"epsilon": 1e-3}))
+        return stacked([*stack, layers.Dense(3, activation="softmax")], chosen)
 
     x = np.random.default_rng(time).standard_normal((samples, time, width)).astype("float32")
     return Specimen(f"drawn, {optimizer}", build, lambda: ([x], [classes(samples)]))
@@ -250,7 +262,11 @@ _OVER_TIME: tuple[Callable[[], Any], ...] = (
 def any_stack_goes_both_ways(backend: Any) -> None:
     def both(d: Draw) -> None:
         specimen = _drawn(d)
-        _across(backend.name, REFERENCE, specimen)
-        _across(REFERENCE, backend.name, specimen)
+        for source, target in ((backend.name, REFERENCE), (REFERENCE, backend.name)):
+            with backend_scope(source) as here:
+                file, want = _story(here, specimen)
+                _stories[here].pop(specimen.name)
+            with backend_scope(target), _loaded(file) as model:
+                _same_future(_future(model, specimen), want, TOLERANCE)
 
-    over_draws(backend, both, examples=4, seed="files")
+    over_draws(backend, both, examples=3, seed="files")

@@ -63,7 +63,6 @@ def _convolutional() -> Any:
     return stacked([
         layers.Conv2D(4, (3, 2), padding="same", activation="relu", input_shape=(6, 6, 2)),
         layers.DepthwiseConv2D(2, depth_multiplier=2),
-        layers.SeparableConv2D(3, 2, strides=2),
         layers.Conv2DTranspose(2, 2, strides=2),
         layers.Flatten(),
         layers.Dense(3, activation="softmax"),
@@ -84,8 +83,7 @@ def _normalized() -> Any:
 def _recurrent() -> Any:
     return stacked([
         layers.Bidirectional(layers.LSTM(3, return_sequences=True), input_shape=(4, 2)),
-        layers.GRU(3, return_sequences=True, reset_after=True),
-        layers.SimpleRNN(3, go_backwards=True),
+        layers.GRU(3, reset_after=True, go_backwards=True),
         layers.Dense(3, activation="softmax"),
     ], "adam")  # fmt: skip
 
@@ -93,7 +91,7 @@ def _recurrent() -> Any:
 def _stateful() -> Any:
     return stacked([
         layers.LSTM(3, stateful=True, return_sequences=True, batch_input_shape=(8, 4, 2)),
-        layers.GRU(3, stateful=True),
+        layers.SimpleRNN(3, stateful=True),
         layers.Dense(3, activation="softmax"),
     ], "rmsprop")  # fmt: skip
 
@@ -112,7 +110,7 @@ def _nested() -> Any:
     )
     x = layers.Input((4,))
     outer = keras.models.Model(x, layers.add([inner(x), x]), name="middle")
-    return stacked([outer, layers.Dense(3, activation="softmax")], "nadam")
+    return stacked([outer, layers.Dense(3, activation="softmax")], keras.optimizers.Nadam(epsilon=1e-3))
 
 
 def _several_ends() -> Any:
