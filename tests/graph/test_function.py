@@ -377,9 +377,8 @@ def test_functions_are_compiled_once_per_backend_and_phase(differences: Any) -> 
 
 
 def test_a_variable_that_takes_a_fed_array_is_its_own_memory():
-    v, x = K.variable(np.zeros(3)), K.placeholder((3,))
-    f = K.function([x], [], [(v, x)])
+    v, x = Variable(np.zeros(3, "float32")), placeholder((3,), "float32")
     fed = np.ones(3, "float32")
-    f([fed])
+    Function([x], [], [(v, x)])([fed])
     fed[:] = 7
-    np.testing.assert_array_equal(K.get_value(v), np.ones(3))
+    np.testing.assert_array_equal(v.numpy(), np.ones(3))
