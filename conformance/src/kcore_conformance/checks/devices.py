@@ -10,6 +10,7 @@ import kcore as keras
 from kcore import backend as K
 from kcore import layers
 from kcore.errors import KcoreError
+from kcore.graph.ir import TensorSpec
 from kcore.ops import REGISTRY, dtypes
 from kcore_conformance.checks.drawing import Recorded, over_draws
 from kcore_conformance.compare import Mismatch, expected_dtype, same
@@ -141,6 +142,43 @@ def results_are_native_and_where_operands_are(backend: Any) -> None:
                     raise Mismatch(f"{op.name} leaves its result on {_place(r)!r}, its operands are on {place!r}")
 
         over_draws(backend, run, 1, op.name)
+
+
+@check(2, "empty")
+def nothing_has_its_neutral_element(backend: Any) -> None:
+    """Reductions of nothing, and operations on nothing, keep shape and dtype."""
+    def native(*shape: int) -> Any:
+        return backend.asarray(np.zeros(shape, "float32"), "float32")
+
+    x = native(2, 0)
+    for name, arguments, want in (
+        ("sum", (x, 1), np.zeros(2, "float32")),
+        ("prod", (x, 1), np.ones(2, "float32")),
+        ("sum", (x, 0), np.zeros(0, "float32")),
+        ("concatenate", ([x, native(2, 0)], 0), np.zeros((4, 0), "float32")),
+        ("concatenate", ([x, native(2, 3)], 1), np.zeros((2, 3), "float32")),
+        ("matmul", (x, native(0, 3)), np.zeros((2, 3), "float32")),
+        ("reshape", (x, (0, 5)), np.zeros((0, 5), "float32")),
+        ("transpose", (x, (1, 0)), np.zeros((0, 2), "float32")),
+    ):
+        got = backend.to_numpy(REGISTRY[name].public(*arguments))
+        same(got, want, f"{name} of nothing")
+        if got.dtype != want.dtype:
+            raise Mismatch(f"{name} of nothing is {got.dtype}, expected {want.dtype}")
+
+
+@check(4, "native code")
+def specs_of_native_functions_are_found(backend: Any) -> None:
+    """Sizes that are unknown stay unknown, those that are known are told."""
+    multiply = backend.kernels["multiply"]
+    unknown, known = TensorSpec((None, 3), "float32"), TensorSpec((2, 3), "float32")
+    for given in (unknown, known):
+        got = backend.infer_native(lambda x: multiply(x, x), [given])
+        if (tuple(got.shape), got.dtype) != (given.shape, "float32"):
+            raise Mismatch(f"x * x of {given} is told to be {got}")
+    two = backend.infer_native(lambda x: (multiply(x, x), x), [known])
+    if len(two) != 2 or [tuple(s.shape) for s in two] != [(2, 3), (2, 3)]:
+        raise Mismatch(f"two results of {known} are told to be {two}")
 
 
 @check(5, "value_and_grad")

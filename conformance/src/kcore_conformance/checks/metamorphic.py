@@ -46,6 +46,13 @@ def is_symmetric_and_a_logistic_function(op: Any, d: Recorded) -> None:
     same(op.tanh(x), 2 * op.sigmoid(2 * x) - 1, "tanh(x) by sigmoid(2 x)", CLOSE)
 
 
+@law("softplus")
+def is_a_line_far_out(op: Any, d: Recorded) -> None:
+    x = d.numbers(3, low=100, high=1000)
+    same(op.softplus(x), x, "softplus of large numbers", 1e-6)
+    same(op.softplus(-x), np.zeros(3, "float32"), "softplus of large negative numbers", 1e-6)
+
+
 @law("relu", 3)
 def parts_make_the_whole(op: Any, d: Recorded) -> None:
     x = d.numbers(*d.shape())
@@ -76,6 +83,29 @@ def split_a_pair(op: Any, d: Recorded) -> None:
     x, y = d.numbers(2, 3), d.numbers(3)
     same(op.maximum(x, y) + op.minimum(x, y), x + y, "maximum + minimum", CLOSE)
     same(op.maximum(x, y), -op.minimum(-x, -y), "maximum by minimum", 1e-7)
+
+
+@law("comparisons", examples=3)
+def nothing_is_ordered_with_nan(op: Any, d: Recorded) -> None:
+    x = d.numbers(3)
+    nan, no = np.full(3, np.nan, "float32"), np.zeros(3, bool)
+    for name in ("greater", "greater_equal", "less", "less_equal", "equal"):
+        compare = getattr(op, name)
+        for a, b in ((x, nan), (nan, x), (nan, nan)):
+            same(compare(a, b), no, f"{name} with NaN")
+    same(op.not_equal(nan, nan), ~no, "NaN is not equal to NaN")
+    for name in ("maximum", "minimum"):
+        for a, b in ((x, nan), (nan, x)):
+            same(getattr(op, name)(a, b), nan, f"{name} with NaN")
+
+
+@law("comparisons", examples=4)
+def opposites_share_no_pair(op: Any, d: Recorded) -> None:
+    x, y = d.array((2, 3), "int32", Ints(-2, 2)), d.array((2, 3), "int32", Ints(-2, 2))
+    same(op.greater(x, y), ~op.less_equal(x, y), "greater and less_equal")
+    same(op.less(x, y), ~op.greater_equal(x, y), "less and greater_equal")
+    same(op.equal(x, y), ~op.not_equal(x, y), "equal and not_equal")
+    same(op.greater(x, y), op.less(y, x), "greater with exchanged operands")
 
 
 # --- reductions -------------------------------------------------------------------------------------------------------
@@ -182,6 +212,16 @@ def parts_are_found_again(op: Any, d: Recorded) -> None:
         raise Mismatch(f"the padding sums to {rest}, expected {1.5 * (padded.size - x.size)}")
 
 
+@law("broadcast_to")
+def copies_lie_along_new_axes_in_front(op: Any, d: Recorded) -> None:
+    x, column = d.numbers(3), d.numbers(3, 1)
+    for row in op.broadcast_to(x, (3, 3)):
+        same(row, x, "a row of the broadcast vector", 1e-7)
+    for i in range(3):
+        same(op.broadcast_to(column, (2, 3, 3))[1, :, i], column[:, 0], "a column of the broadcast column", 1e-7)
+    same(op.add(np.zeros((3, 3), "float32"), x), op.broadcast_to(x, (3, 3)), "0 + x", 1e-7)
+
+
 @law("repeat_elements and tile")
 def repeat_what_they_say(op: Any, d: Recorded) -> None:
     x = d.numbers(2, 3)
@@ -206,6 +246,14 @@ def are_adjoint(op: Any, d: Recorded) -> None:
     right = float((op.scatter_add(indices, u, (4, 3), 0).astype("float64") * x).sum())
     if abs(left - right) > 1e-4 * max(1.0, abs(left)):
         raise Mismatch(f"<gather(x), u> = {left}, <x, scatter_add(u)> = {right}")
+
+
+@law("gather and scatter_add")
+def negative_indices_count_from_the_end(op: Any, d: Recorded) -> None:
+    x, u, indices = d.numbers(4, 3), d.numbers(5, 3), d.array((5,), "int32", Ints(-4, -1))
+    same(op.gather(x, indices, 0), op.gather(x, indices + np.int32(4), 0), "gather", 1e-7)
+    added = op.scatter_add(indices, u, (4, 3), 0)
+    same(added, op.scatter_add(indices + np.int32(4), u, (4, 3), 0), "scatter_add", 1e-6)
 
 
 @law("gather and one_hot")

@@ -199,6 +199,10 @@ def is_a_distribution_without_an_origin(op: Any, d: Recorded) -> None:
     same(op.sum(p, axis), np.ones(np.delete(x.shape, axis), "float32"), "sum", CLOSE)
     same(op.softmax(x + np.float32(50), axis), p, "softmax(x + 50)", 1e-4)
     same(op.exp(op.log_softmax(x, axis)), p, "exp(log_softmax)", CLOSE)
+    same(op.softmax(x + np.float32(512), axis), op.softmax(x + np.float32(512) - np.float32(512), axis), "far out", 1e-3)
+    wide = x * np.float32(10)
+    log_p = op.log_softmax(wide, axis)
+    same(log_p - wide, np.broadcast_to((log_p - wide).mean(axis, keepdims=True), x.shape), "log_softmax(x) - x", 1e-4)
     order = np.take(p, 0, axis) >= np.take(p, 1, axis)
     if (order != (np.take(x, 0, axis) >= np.take(x, 1, axis))).any() and (abs(p) > 1e-6).all():
         raise Mismatch("softmax changes the order of its operands")
