@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hypothesis.internal.conjecture import engine
+
 from kcore import plugin
 from kcore.backend import active
 from kcore.hookspecs import hookimpl
@@ -115,11 +117,15 @@ def run(backend: Any, ops: str | None, top: int, setting: str = "default", *, fi
 
     backend.name = "planted"
     plugin.register(_Plugin(backend))
+    shrinks = engine.MAX_SHRINKS
     try:
+        if first:  # that there is a counter-example counts here, not how small it is: most of the time goes there
+            engine.MAX_SHRINKS = 1
         return runner.run("planted", SETTINGS[setting], Selection(top, ops), look)
     except _Enough:
         return seen
     finally:
+        engine.MAX_SHRINKS = shrinks
         plugin.unregister("planted")
         active._loaded.pop("planted", None)
 

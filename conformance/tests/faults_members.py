@@ -174,7 +174,7 @@ FAULTS: tuple[Fault, ...] = (
     _fault("empty arrays become vectors", "wrong empty handling", "asarray", lambda k: lambda value, dtype=None: k(
         np.reshape(value, -1) if isinstance(value, np.ndarray) and not value.size else value, dtype), "tensors", 1),
     _fault("executables remember what they read", "stale state", "finalize", _remembers, "state|function", 4),
-    _fault("executables serve old results", "stale state", "finalize", _caches, "function|learning", 4),
+    _fault("executables serve old results", "stale state", "finalize", _caches, "function|state", 4),
     _fault("every other update is lost", "stale state", "finalize", _drops_updates, "state|updates", 4),
     _fault("updates happen one after another", "wrong order of updates", "finalize", _first_wins, "updates", 4),
     _fault("fed arrays are overwritten", "in-place aliasing", "finalize", _overwrites_inputs, "aliasing|updates", 4),

@@ -198,7 +198,7 @@ FAULTS: tuple[Fault, ...] = (
     _kernel("comparison gives bytes", "dtype", "less", lambda k: lambda x, y: k(x, y).to(torch.uint8)),
     _kernel("add changes its operand", "in-place aliasing", "add", lambda k: lambda x, y: (
         x.add_(y) if x.shape == torch.broadcast_shapes(x.shape, y.shape) and not torch.is_grad_enabled() and x.is_contiguous()
-        else k(x, y))),
+        else k(x, y)), "^add$|aliasing|updates", 4),
     _kernel("a copy is none", "in-place aliasing", "copy", lambda k: lambda x: x, "updates|aliasing|state|function", 4),
     _kernel("softplus without its tail", "overflow", "softplus", lambda k: lambda x: torch.log1p(torch.exp(x)),
             "softplus|sigmoid"),
@@ -209,7 +209,7 @@ FAULTS: tuple[Fault, ...] = (
     _kernel("the fused GRU runs one way", "argument ignored", "gru", lambda k: lambda *a: k(*a[:-1], False),
             "gru|recurrence"),
     _kernel("labels beyond the classes are the last", "out of range", "sparse_softmax_crossentropy", lambda k: (
-        lambda t, x: k(t.clamp(max=x.shape[-1] - 1), x))),
+        lambda t, x: k(t.clamp(max=x.shape[-1] - 1), x)), "crossentropy"),
     _kernel("a kernel answers in NumPy", "silent fallback", "sign", lambda k: lambda x: np.sign(x.numpy()), "sign|natives"),
     _kernel("a kernel leaves the device", "silent fallback", "floor", lambda k: lambda x: k(x).to("meta"),
             "^floor$|natives"),
@@ -219,8 +219,8 @@ FAULTS: tuple[Fault, ...] = (
     _gradient("stop_gradient stops nothing", "lost gradient", "stop_gradient", lambda k: lambda x: x, "regions|stop"),
     _gradient("the gradient of max goes to one", "tie-breaking", "max", lambda k: lambda x, axis, keepdims: (
         torch.max(x, axis[0] if isinstance(axis, tuple) else axis, keepdim=keepdims).values
-        if axis is not None and (isinstance(axis, int) or len(axis) == 1) else k(x, axis, keepdims))),
-    _gradient("the gradient of maximum goes to both", "tie-breaking", "maximum", lambda k: torch.maximum),
+        if axis is not None and (isinstance(axis, int) or len(axis) == 1) else k(x, axis, keepdims)), "^max$|kinks"),
+    _gradient("the gradient of maximum goes to both", "tie-breaking", "maximum", lambda k: torch.maximum, "maximum|kinks"),
     _gradient("relu passes at 0", "wrong gradient place", "relu", lambda k: lambda x, a, m, t: (
         x * (x >= 0).to(x.dtype) if not a and m is None and not t else k(x, a, m, t)), "relu"),
     _gradient("clip is flat at its bounds", "wrong gradient place", "clip", lambda k: lambda x, low, high: torch.where(

@@ -232,6 +232,19 @@ def everybody_sees_the_last_value(backend: Any) -> None:
 
 
 @check(4, "state")
+def what_is_fed_counts_every_time(backend: Any) -> None:
+    """Other values of the same shape, the same array with other contents, and the first values again."""
+    x = K.placeholder((2, 3))
+    f = K.function([x], [x * 2.0, K.sum(x)])
+    array = X.copy()
+    for _ in range(3):
+        for got, want in zip(f([array]), (array * 2, array.sum()), strict=True):
+            same(got, want, "a function of what is fed")
+        array += 1
+    same(f([X])[0], X * 2, "a function of what was fed first")
+
+
+@check(4, "state")
 def shapes_of_state_are_kept(backend: Any) -> None:
     v = K.variable(X)
     K.eval(v + 0.0)
@@ -290,6 +303,9 @@ def what_is_given_stays_and_is_not_watched(backend: Any) -> None:
     f = K.function([x], [x, x * 1.0, K.reshape(x, (3, 2))], [(v, v + x), (keep, x)])
     results = f([fed])
     same(fed, X, "the fed array after the call", 1e-7)
+    K.function([x], [], [(v, v + x)])([fed])
+    K.set_value(v, X * 2)
+    same(fed, X, "the fed array after the call of a function with one update", 1e-7)
     same(source, X, "the array that the variable was made from", 1e-7)
     K.set_value(v, new)
     for array in (source, fed, new):

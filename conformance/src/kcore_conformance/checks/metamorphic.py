@@ -76,6 +76,9 @@ def branches_change_places(op: Any, d: Recorded) -> None:
     shape = d.shape(1)
     c, x, y = d.array(shape, "bool", Ints(0, 1)), d.numbers(*shape), d.numbers(*shape)
     same(op.where(c, x, y), op.where(~c, y, x), "where(c, x, y) and where(not c, y, x)", 1e-7)
+    for bad in (np.nan, np.inf):
+        hidden = np.where(c, x, np.float32(bad))
+        same(op.where(c, hidden, y), op.where(c, x, y), f"{bad} in what is not chosen", 1e-7)
 
 
 @law("maximum and minimum")

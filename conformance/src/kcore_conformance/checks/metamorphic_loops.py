@@ -31,7 +31,8 @@ class _Weights:
         self.name, self.reset_after = name, reset_after
         self.x, self.states = some(2, 4, 2), [some(2, 3) for _ in range(2 if name == "lstm" else 1)]
         self.kernel, self.recurrent = some(2, n), some(3, n)
-        self.bias = some(2, n) if reset_after else some(n)
+        # One vector, or with reset_after one for the inputs and one for the state.
+        self.bias = some(2, n) if reset_after and d.choice((True, False)) else some(n)
 
     def run(self, op: Any, x: np.ndarray, mask: np.ndarray | None = None, *, backwards: bool = False,
             rows: Any = slice(None)) -> Any:  # fmt: skip
@@ -60,7 +61,7 @@ def _lstm_by_hand(w: _Weights) -> np.ndarray:
 
 def _gru_by_hand(w: _Weights) -> np.ndarray:
     h = w.states[0].astype("float64")
-    bias, inner = w.bias if w.reset_after else (w.bias, np.zeros(9))
+    bias, inner = w.bias if w.bias.ndim == 2 else (w.bias, np.zeros(9))
     for t in range(4):
         xz, xr, xh = np.split(w.x[:, t] @ w.kernel.astype("float64") + bias, 3, -1)
         kz, kr, kh = np.split(w.recurrent.astype("float64"), 3, -1)
@@ -165,6 +166,21 @@ def loops_end_where_python_ends(backend: Any) -> None:
     same(got[0], want, "foldl")
     same(got[1], reverse, "foldr")
     same(got[2], data**2 + 1, "map_fn")
+
+
+@check(4, "loops, laws")
+def steps_are_counted_from_zero(backend: Any) -> None:
+    x = K.placeholder((4, 2))
+    for reverse in (False, True):
+        (last,), (counts,) = control.loop(
+            lambda c, xs, i: ([c[0] * 2.0 + K.cast(i, "float32")], [i]), [K.constant(0.0)], [x], reverse=reverse
+        )
+        got_last, got = K.function([x], [last, counts])([np.zeros((4, 2))])
+        want = 0.0
+        for i in reversed(range(4)) if reverse else range(4):
+            want = want * 2 + i
+        same(got, np.arange(4, dtype="int32"), f"counters of the steps (reverse={reverse})")
+        same(got_last, np.float32(want), f"what was computed from counters (reverse={reverse})")
 
 
 @check(4, "loops, laws")

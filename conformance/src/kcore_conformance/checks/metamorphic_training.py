@@ -58,15 +58,15 @@ def _adadelta(w: np.ndarray) -> Iterator[np.ndarray]:
         yield w
 
 
-def _adam(epsilon: float, *, amsgrad: bool) -> By:
+def _adam(epsilon: float, *, amsgrad: bool, lr: float = 0.01, beta_2: float = 0.99) -> By:
     def run(w: np.ndarray) -> Iterator[np.ndarray]:
         m, v, most = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
         for t in range(1, STEPS + 1):
             g = CURVES * w
-            m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
+            m, v = 0.9 * m + 0.1 * g, beta_2 * v + (1 - beta_2) * g**2
             most = np.maximum(most, v)
             # The efficient order of the paper's section 2, in which epsilon stays outside the correction.
-            rate = 0.01 * np.sqrt(1 - 0.99**t) / (1 - 0.9**t)
+            rate = lr * np.sqrt(1 - beta_2**t) / (1 - 0.9**t)
             w = w - rate * m / (np.sqrt(most if amsgrad else v) + epsilon)
             yield w
 
@@ -109,7 +109,9 @@ def squared_gradients_scale_steps(backend: Any) -> None:
 def adam_is_the_papers(backend: Any) -> None:
     _follows(keras.optimizers.Adam(0.01, 0.9, 0.99), _adam(1e-7, amsgrad=False), "Adam")
     _follows(keras.optimizers.Adam(0.01, 0.9, 0.99, epsilon=0.1), _adam(0.1, amsgrad=False), "Adam, epsilon 0.1")
-    _follows(keras.optimizers.Adam(0.01, 0.9, 0.99, amsgrad=True), _adam(1e-7, amsgrad=True), "AMSGrad")
+    # Large steps and a short memory: the second moment falls again, and its maximum is another number.
+    fast = _adam(1e-7, amsgrad=True, lr=0.4, beta_2=0.3)
+    _follows(keras.optimizers.Adam(0.4, 0.9, 0.3, amsgrad=True), fast, "AMSGrad")
     _follows(keras.optimizers.Adamax(0.01, 0.9, 0.99), _adamax, "Adamax")
 
 
