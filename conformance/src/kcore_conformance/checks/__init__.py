@@ -12,6 +12,7 @@ from kcore_conformance.checks import (  # noqa: F401
     metamorphic_random,
     metamorphic_training,
     random,
+    sparse,
     tensors,
     training,
 )
