@@ -147,6 +147,7 @@ def results_are_native_and_where_operands_are(backend: Any) -> None:
 @check(2, "empty")
 def nothing_has_its_neutral_element(backend: Any) -> None:
     """Reductions of nothing, and operations on nothing, keep shape and dtype."""
+
     def native(*shape: int) -> Any:
         return backend.asarray(np.zeros(shape, "float32"), "float32")
 
