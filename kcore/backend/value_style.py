@@ -73,7 +73,8 @@ class ValueStyleBackend(ABC):
 
         def call(state: Any, params: Any, inputs: Any, key: Any) -> Any:
             with np.errstate(all="ignore"):
-                return fn(state, params, inputs, key)
+                outputs, new = fn(state, params, inputs, key)
+            return outputs, tuple([_own(value, inputs) for value in new])
 
         return call
 
@@ -128,3 +129,12 @@ class ValueStyleBackend(ABC):
                 f"The {self.name} backend cannot set its threads: they are set by the BLAS before Python starts "
                 "(OMP_NUM_THREADS)."
             )
+
+
+def _own(value: Any, inputs: Any) -> Any:
+    """New state in memory of its own: an array that the caller fed, or a view of one, is copied."""
+    if not isinstance(value, np.ndarray):
+        return value
+    given = any(value is x for x in inputs)
+    shared = given or (value.base is not None and any(np.may_share_memory(value, x) for x in inputs))
+    return value.copy() if shared else value
