@@ -44,7 +44,7 @@ def is_linear_in_both_operands(op: Any, d: Recorded) -> None:
 
 @law("conv", examples=12)
 def a_single_one_in_the_kernel_is_a_shift(op: Any, d: Recorded) -> None:
-    """ "same" pads (k - 1) // 2 before, the rest after; the kernel is not flipped."""
+    """Padding "same" puts (k - 1) // 2 zeros before, the rest after; the kernel is not flipped."""
     x = d.numbers(1, 5, 4, 1)
     size = (d.integer(1, 4), d.integer(1, 3))
     at = (d.integer(0, size[0] - 1), d.integer(0, size[1] - 1))
