@@ -10,6 +10,7 @@ from kcore.ops.activation import clip, elu, hard_sigmoid, log_softmax, logsumexp
 from kcore.ops.cases import FLOATS, AxesOf, Cases, Distinct, Draw, Real, Reduction, Unary
 from kcore.ops.creation import random_uniform
 from kcore.ops.crossentropy import sigmoid_crossentropy, softmax_crossentropy, sparse_softmax_crossentropy
+from kcore.ops.edges import Edge
 from kcore.ops.elementwise import add, greater_equal, maximum, multiply, rsqrt, sqrt, square, subtract
 from kcore.ops.products import batch_dot, dot
 from kcore.ops.reduction import mean, sum_
@@ -120,12 +121,13 @@ def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None)
     return multiply(multiply(x, 1 / (1 - level)), keep)
 
 
-@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True, cases=Reduction())
+@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True,
+           cases=Reduction(edges=Edge(large=False)))  # fmt: skip
 def var(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     """Variance (biased) over `axis`.
 
     Args:
-        x: tensor of any shape; integers and bools become floatx.
+        x: tensor of any shape; integers and bools become floatx. Where squares overflow, the result is undefined.
         axis: an int, a list of ints, or None for all axes.
         keepdims: whether the reduced axes stay, with size 1.
 
@@ -168,6 +170,9 @@ def l2_normalize(x: Tensor, axis: Any = None) -> Any:
     >>> l2_normalize(np.array([3., 4.]))
     array([0.6, 0.8])
     """
+    dtype = spec_of(x).dtype
+    if dtype in ("float16", "bfloat16"):  # in which the least length is 0, and squares overflow early
+        return cast(l2_normalize(cast(x, "float32"), axis), dtype)
     return multiply(x, rsqrt(maximum(sum_(square(x), axis=axis, keepdims=True), 1e-12)))
 
 

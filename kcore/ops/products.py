@@ -85,8 +85,8 @@ def _batch_axes(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     if len(axes) != 2 or any(isinstance(a, (list, tuple)) for a in axes):
         raise ArgumentError(f"batch_dot expects axes as None, an integer or two integers, got {arguments['axes']!r}.")
     pair = (
-        rules.canonical_axis(int(axes[0]), x.rank, "batch_dot"),
-        rules.canonical_axis(int(axes[1]), y.rank, "batch_dot"),
+        rules.canonical_axis(int(axes[0]), x.rank),
+        rules.canonical_axis(int(axes[1]), y.rank),
     )
     if 0 in pair:
         raise ArgumentError(

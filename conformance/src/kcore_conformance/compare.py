@@ -24,8 +24,16 @@ def expected_dtype(declared: str, available: frozenset[str]) -> str:
     return declared
 
 
-def same(got: Any, want: Any, what: str = "value", tolerance: float | None = None) -> None:
-    """Raise Mismatch unless `got` is the same answer as `want` (both arrays)."""
+def same(got: Any, want: Any, what: str = "value", tolerance: float | None = None, *, each: bool = False) -> None:
+    """Raise Mismatch unless `got` is the same answer as `want` (both arrays).
+
+    Args:
+        got, want: the arrays.
+        what: they are, for the message.
+        tolerance: other than that of the dtype.
+        each: whether each finite element's error counts relative to itself, and not to the largest of all: tiny values
+            must be right too. Subnormal numbers may be zero.
+    """
     got, want = np.asarray(got), np.asarray(want)
     if got.shape != want.shape:
         raise Mismatch(f"{what}: shape {got.shape}, expected {want.shape}")
@@ -44,7 +52,10 @@ def same(got: Any, want: Any, what: str = "value", tolerance: float | None = Non
     if not np.array_equal(g[infinite], w[infinite]):
         raise Mismatch(f"{what}: infinities differ; {_difference(got, want)}")
     if finite.any():
-        error = np.abs(g[finite] - w[finite]).max() / max(1.0, np.abs(w[finite]).max())
+        size = np.abs(w[finite])
+        least = np.finfo(want.dtype).tiny / limit if want.dtype.kind == "f" else 1.0
+        scale = np.maximum(size, 2 * least) if each else max(1.0, size.max())
+        error = (np.abs(g[finite] - w[finite]) / scale).max()
         if not error <= limit:
             raise Mismatch(f"{what}: relative error {error:.2e} above {limit:.0e}; {_difference(got, want)}")
 

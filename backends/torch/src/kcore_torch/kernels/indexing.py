@@ -26,7 +26,7 @@ def gather(x: torch.Tensor, indices: torch.Tensor, axis: int) -> Any:
         except IndexError:
             pass
     index: Any = (*[slice(None)] * axis, indices.long())
-    return x[index]
+    return x[index] if indices.ndim else x[index].clone()  # PyTorch takes a scalar index for a view
 
 
 @kernel
