@@ -27,6 +27,7 @@ from kcore.ops.cases import (
     pairwise_edges,
 )
 from kcore.ops.comparison import greater, greater_equal, less, less_equal, where
+from kcore.ops.edges import Edge
 from kcore.ops.spec import F, Tensor, primitive
 from kcore.ops.structural import cast
 
@@ -126,10 +127,12 @@ def _whole(d: Draw) -> Any:
     return {"x": d.array(shapes[0], dtype, Ints(-7, 7)), "y": d.array(shapes[1], dtype, _WHOLE_DIVISOR)}
 
 
-_DIVIDED = partial(Cases, _whole, edges=pairwise_edges((*FLOATS, *INTS, "uint8")), errors=UNBROADCASTABLE)
+_DIVIDED = partial(Cases, _whole, errors=UNBROADCASTABLE)
+_DIVIDENDS = (*FLOATS, *INTS, "uint8")
 
 
-@primitive(infer=rules.broadcast("x", "y"), differentiable=False, host=True, cases=_DIVIDED(smooth=False))
+@primitive(infer=rules.broadcast("x", "y"), differentiable=False, host=True,
+           cases=_DIVIDED(smooth=False, edges=pairwise_edges(_DIVIDENDS)))  # fmt: skip
 def floor_divide(x: Tensor, y: Tensor) -> Any:
     """Quotient rounded towards minus infinity, with broadcasting.
 
@@ -155,7 +158,13 @@ def _within(d: Draw) -> Any:
     return {"x": d.array(shapes[0], dtype, Real(2.3, 3.6, edges=())), "y": y}
 
 
-@_binary(_mod_vjp, cases=_DIVIDED(smooth=_within))
+def _remainders(names: frozenset[str]) -> Any:
+    """Of floats without the largest: their remainder by a small number has no digit that counts."""
+    found = [pairwise_edges([n for n in _DIVIDENDS if n in kind], Edge(large=kind is INTS)) for kind in (FLOATS, INTS)]
+    return [case for edges in found for case in edges(names)]
+
+
+@_binary(_mod_vjp, cases=_DIVIDED(smooth=_within, edges=_remainders))
 def mod(x: Tensor, y: Tensor) -> Any:
     """Remainder with the sign of the divisor, with broadcasting.
 

@@ -22,13 +22,13 @@ class Edge:
     """Which edge values an op defines; all backends must then give the same answer.
 
     Attributes:
-        nonfinite: infinities and NaN.
+        nonfinite: which of the infinities and NaN.
         large: the largest and smallest magnitudes of a dtype, integers that overflow (and wrap around) among them.
         empty: operands without elements.
         also: further arguments, as they are.
     """
 
-    nonfinite: bool = True
+    nonfinite: tuple[float, ...] = (math.inf, -math.inf, math.nan)
     large: bool = True
     empty: bool = True
     also: tuple[Arguments, ...] = ()
@@ -83,10 +83,9 @@ def specials(dtype: str, edge: Edge) -> np.ndarray:
     reals = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e-4, 12.0, -12.0]
     if edge.large:
         over = math.ceil(math.log(float(limits.max))) + 2
-        reals += [float(limits.max), float(limits.min), float(limits.tiny), over, -over]
-    if edge.nonfinite:
-        reals += [math.inf, -math.inf, math.nan]
-    return np.array(reals, dtype)
+        most = float(limits.max) / 8  # its reciprocal is no subnormal number
+        reals += [most, -most, float(limits.tiny), over, -over]
+    return np.array([*reals, *edge.nonfinite], dtype)
 
 
 def rows(dtype: str, edge: Edge) -> np.ndarray:
@@ -100,7 +99,7 @@ def elementwise(name: str, names: tuple[str, ...], edge: Edge) -> Iterator[Argum
     for dtype in names:
         yield {name: specials(dtype, edge)}
     if edge.nonfinite and names[0].startswith("float"):
-        yield {name: np.array(math.nan, names[0])}
+        yield {name: np.array(edge.nonfinite[-1], names[0])}
     if edge.empty:
         yield from ({name: np.zeros(shape, names[0])} for shape in ((0,), (2, 0)))
 

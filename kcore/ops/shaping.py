@@ -201,7 +201,14 @@ def _broadcasts(d: Draw, names: Any) -> Any:
     return {"x": d.array(small, d.dtype(names), Real()), "shape": shape}
 
 
-@primitive(view=True, infer=lambda x, shape: TensorSpec(rules.static_shape(shape), x.dtype), vjp=_broadcast_to_vjp,
+def _broadcast_to_spec(x: TensorSpec, shape: Any) -> TensorSpec:
+    sizes = rules.static_shape(shape)
+    if x.rank > len(sizes) or any(n not in (1, None, m) and m is not None for n, m in zip(x.shape[::-1], sizes[::-1])):
+        raise ShapeError(f"A tensor of shape {x.shape} cannot be broadcast to {sizes}.")
+    return TensorSpec(sizes, x.dtype)
+
+
+@primitive(view=True, infer=_broadcast_to_spec, vjp=_broadcast_to_vjp,
            normalize=_reshape_normalize, cases=_both(_broadcasts, Wrong(ShapeError, x=(2,), shape=(3,)), Wrong(ShapeError, x=(2, 3), shape=(3,)), x=(0,), shape=(2, 0)))  # fmt: skip
 def broadcast_to(x: Tensor, shape: Dims) -> Any:
     """Repeated along new axes in front and along axes of size 1.

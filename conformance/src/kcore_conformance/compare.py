@@ -66,7 +66,8 @@ def _difference(got: np.ndarray, want: np.ndarray) -> str:
         differs = ~((flat_got == flat_want) | (_is_nan(flat_got) & _is_nan(flat_want)))
     with np.errstate(invalid="ignore"):
         gap = np.where(differs, np.abs(flat_got.astype("float64") - flat_want.astype("float64")), -1.0)
-    at = int(np.nanargmax(gap)) if gap.size and not np.isnan(gap).all() else 0
+    gap = np.where(np.isnan(gap), np.inf, gap)
+    at = int(np.argmax(gap)) if gap.size else 0
     where = tuple(int(i) for i in np.unravel_index(at, got.shape)) if got.shape else ()
     return f"at {where}: got {flat_got[at]!r}, expected {flat_want[at]!r}"
 

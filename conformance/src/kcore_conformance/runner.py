@@ -88,7 +88,7 @@ class _Suite:
         start = time.perf_counter()
         outcome = Outcome(level, op.name, prop.name, "passed")
         share = 0.3 if start > self.deadline else 1.0
-        count = max(2, round(self.setting.examples * prop.share * share)) if prop.share else 0
+        count = max(1, round(self.setting.examples * prop.share * share)) if prop.share else 0
         try:
             outcome.examples = _over_examples(op, prop, self.backend, count)
         except _Found as found:

@@ -1,8 +1,8 @@
-"""The properties of one op on one example: what must hold between the backend, the declaration and the reference.
+"""The properties of one op on one example: what must hold between backend, declaration and reference.
 
-An example is a dict of arguments, drawn by the op's `cases` or listed in its declaration. Each property raises `Mismatch`
-(or lets the backend's own exception through) when it does not hold. `PROPERTIES` is the table; `values`, `gradients` and
-`contracts` are the rooms that they live in.
+An example is a dict of arguments, drawn by the op's `cases` or listed in its declaration. Each property raises
+`Mismatch` (or lets the backend's own exception through) when it does not hold. `PROPERTIES` is the table; `values`,
+`gradients` and `contracts` are the rooms that they live in.
 """
 
 from __future__ import annotations
