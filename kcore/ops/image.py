@@ -23,7 +23,8 @@ def _axes(factors: tuple[int, ...], data_format: str) -> range:
 
 def _resize_spec(x: TensorSpec, factors: tuple[int, ...], data_format: str, interpolation: str) -> TensorSpec:
     if x.rank != len(factors) + 2:
-        raise ShapeError(f"resize by {len(factors)} factors expects a tensor of rank {len(factors) + 2}, got {x.shape}.")
+        raise ShapeError(f"resize by {len(factors)} factors expects a tensor of rank {len(factors) + 2}, got shape "
+                         f"{x.shape}.")  # fmt: skip
     sizes = list(x.shape)
     for axis, factor in zip(_axes(factors, data_format), factors, strict=True):
         n = sizes[axis]
@@ -68,7 +69,8 @@ _REFUSED = (Wrong(ArgumentError, x=(1, 2, 2, 1), factors=(2, 2), interpolation="
             Wrong(ShapeError, x=(1, 2, 1), factors=(2, 2)))  # fmt: skip
 
 
-@composite(infer=_resize_spec, cases=Cases(_images, errors=_REFUSED), normalize=_resize_normalize, reference=_resize_reference)
+@composite(infer=_resize_spec, cases=Cases(_images, errors=_REFUSED), normalize=_resize_normalize,
+           reference=_resize_reference)  # fmt: skip
 def resize(x: Tensor, factors: Any, data_format: str = "channels_last", interpolation: str = "nearest") -> Any:
     """Spatial axes made larger by whole factors.
 

@@ -52,7 +52,8 @@ _NO_INDEX = (
 
 
 @primitive(infer=_gather_spec, normalize=rules.normalize_axis, vjp=_gather_vjp, reference=_gather, promote=(),
-           host=True, cases=Cases(_gathered, smooth=lambda d: _gathered(d, FLOATS), edges=_NOTHING, errors=_NO_INDEX))  # fmt: skip
+           host=True, cases=Cases(_gathered, smooth=lambda d: _gathered(d, FLOATS), edges=_NOTHING,
+                       errors=_NO_INDEX))  # fmt: skip
 def gather(x: Tensor, indices: Tensor, axis: int = 0) -> Any:
     """Slices of x along `axis` at integer indices.
 

@@ -106,6 +106,9 @@ def _transpose_vjp(g: Any, out: Any, x: Any, perm: tuple[int, ...]) -> Any:
     return transpose(g, tuple(perm.index(i) for i in range(len(perm))))
 
 
+_NO_ORDER = (Wrong(ShapeError, x=(2, 3), perm=(0, 0)), Wrong(ShapeError, x=(2, 3), perm=(0,)))
+
+
 def _transposes(d: Draw, names: Any) -> Any:
     x = d.array(d.shape(), d.dtype(names), Real())
     axes = tuple(range(x.ndim))
@@ -113,7 +116,7 @@ def _transposes(d: Draw, names: Any) -> Any:
 
 
 @primitive(view=True, infer=lambda x, perm: x.with_shape(x.shape[a] for a in perm), vjp=_transpose_vjp, normalize=_perm,
-           cases=_both(_transposes, Wrong(ShapeError, x=(2, 3), perm=(0, 0)), Wrong(ShapeError, x=(2, 3), perm=(0,)), x=(2, 0), perm=None))  # fmt: skip
+           cases=_both(_transposes, *_NO_ORDER, x=(2, 0), perm=None))  # fmt: skip
 def transpose(x: Tensor, perm: Any = None) -> Any:
     """Axes in another order.
 
@@ -161,6 +164,9 @@ def _squeeze_spec(x: TensorSpec, axis: tuple[int, ...]) -> TensorSpec:
     return x.with_shape(n for i, n in enumerate(x.shape) if i not in axis)
 
 
+_NOT_ONE = (Wrong(ShapeError, x=(2, 1), axis=0), Wrong(ShapeError, x=(2, 1), axis=2))
+
+
 def _squeezes(d: Draw, names: Any) -> Any:
     shape = d.shape(0, 2)
     at = d.integer(0, len(shape))
@@ -168,7 +174,8 @@ def _squeezes(d: Draw, names: Any) -> Any:
     return {"x": x, "axis": d.choice([at, at - x.ndim, [at]])}
 
 
-@primitive(view=True, infer=_squeeze_spec, normalize=rules.normalize_axes, host=True, cases=_both(_squeezes, Wrong(ShapeError, x=(2, 1), axis=0), Wrong(ShapeError, x=(2, 1), axis=2), x=(1, 0), axis=0),
+@primitive(view=True, infer=_squeeze_spec, normalize=rules.normalize_axes, host=True,
+           cases=_both(_squeezes, *_NOT_ONE, x=(1, 0), axis=0),
            vjp=lambda g, out, x, axis: reshape(g, shape_of(x)))  # fmt: skip
 def squeeze(x: Tensor, axis: Any) -> Any:
     """Without some axes of size 1.
@@ -195,6 +202,9 @@ def _broadcast_to_vjp(g: Any, out: Any, x: Any, shape: Any) -> Any:
     return unbroadcast(g, x)
 
 
+_UNLIKE = (Wrong(ShapeError, x=(2,), shape=(3,)), Wrong(ShapeError, x=(2, 3), shape=(3,)))
+
+
 def _broadcasts(d: Draw, names: Any) -> Any:
     shape = d.shape()
     small = tuple(1 if d.boolean() else n for n in shape)[d.integer(0, len(shape)) :]
@@ -209,7 +219,7 @@ def _broadcast_to_spec(x: TensorSpec, shape: Any) -> TensorSpec:
 
 
 @primitive(view=True, infer=_broadcast_to_spec, vjp=_broadcast_to_vjp,
-           normalize=_reshape_normalize, cases=_both(_broadcasts, Wrong(ShapeError, x=(2,), shape=(3,)), Wrong(ShapeError, x=(2, 3), shape=(3,)), x=(0,), shape=(2, 0)))  # fmt: skip
+           normalize=_reshape_normalize, cases=_both(_broadcasts, *_UNLIKE, x=(0,), shape=(2, 0)))  # fmt: skip
 def broadcast_to(x: Tensor, shape: Dims) -> Any:
     """Repeated along new axes in front and along axes of size 1.
 
@@ -282,7 +292,8 @@ def _tiles(d: Draw, names: Any) -> Any:
     return {"x": x, "n": d.choice([2, tuple(d.integer(1, 3) for _ in x.shape), (2,)])}
 
 
-@primitive(infer=_tile_spec, normalize=_tile_normalize, vjp=_tile_vjp, cases=_both(_tiles, Wrong(ShapeError, x=(2,), n=(1, 2)), x=(2, 0), n=(2, 3)))
+@primitive(infer=_tile_spec, normalize=_tile_normalize, vjp=_tile_vjp,
+           cases=_both(_tiles, Wrong(ShapeError, x=(2,), n=(1, 2)), x=(2, 0), n=(2, 3)))  # fmt: skip
 def tile(x: Tensor, n: Dims) -> Any:
     """The whole tensor repeated along its axes.
 
@@ -312,7 +323,8 @@ def _repeats(d: Draw, names: Any) -> Any:
     infer=lambda x, rep, axis: x.with_shape(
         (None if n is None else n * rep) if i == axis else n for i, n in enumerate(x.shape)
     ),
-    normalize=rules.normalize_axis, vjp=_repeat_vjp, cases=_both(_repeats, Wrong(ShapeError, x=(2,), rep=2, axis=1), x=(2, 0), rep=2, axis=1),
+    normalize=rules.normalize_axis, vjp=_repeat_vjp,
+    cases=_both(_repeats, Wrong(ShapeError, x=(2,), rep=2, axis=1), x=(2, 0), rep=2, axis=1),
 )  # fmt: skip
 def repeat_elements(x: Tensor, rep: int, axis: int) -> Any:
     """Each element repeated along an axis.
@@ -366,13 +378,17 @@ def _pad_vjp(g: Any, out: Any, x: Any, padding: Any, value: float) -> Any:
     return strided_slice(g, tuple(slice(a, a + n) for (a, _), n in zip(padding, shape_of(x), strict=True)))
 
 
+_UNPADDED = (Wrong(ShapeError, x=(2, 3), padding=[(1, 1)]), Wrong(ShapeError, x=(2,), padding=[(-1, 1)]))
+
+
 def _pads(d: Draw, names: Any) -> Any:
     x = d.array(d.shape(1), d.dtype([n for n in names if n != "bool"]), Real())
     padding = [(d.integer(0, 2), d.integer(0, 2)) for _ in x.shape]
     return {"x": x, "padding": padding, "value": d.choice([0.0, 1.0])}
 
 
-@primitive(infer=_pad_spec, normalize=_pad_normalize, vjp=_pad_vjp, cases=_both(_pads, Wrong(ShapeError, x=(2, 3), padding=[(1, 1)]), Wrong(ShapeError, x=(2,), padding=[(-1, 1)]), x=(0,), padding=[(1, 2)], value=1.0))
+@primitive(infer=_pad_spec, normalize=_pad_normalize, vjp=_pad_vjp,
+           cases=_both(_pads, *_UNPADDED, x=(0,), padding=[(1, 2)], value=1.0))  # fmt: skip
 def pad(x: Tensor, padding: Any, value: float = 0.0) -> Any:
     """x with a margin.
 

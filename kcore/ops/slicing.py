@@ -120,8 +120,8 @@ def _slice_vjp(g: Any, out: Any, x: Any, index: Any) -> Any:
     return scatter_slice(g, index, shape_of(x))
 
 
-@primitive(view=True, infer=_slice_spec, normalize=_normalize, host=True, cases=Cases(_slices, smooth=_smooth_slices, edges=_EMPTY, errors=_OUTSIDE),
-           vjp=_slice_vjp)  # fmt: skip
+@primitive(view=True, infer=_slice_spec, normalize=_normalize, host=True, vjp=_slice_vjp,
+           cases=Cases(_slices, smooth=_smooth_slices, edges=_EMPTY, errors=_OUTSIDE))  # fmt: skip
 def strided_slice(x: Tensor, index: Dims) -> Any:
     """`x[index]`.
 

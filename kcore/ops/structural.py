@@ -119,8 +119,8 @@ def cast(x: Tensor, dtype: str) -> Any:
     """The tensor converted to another dtype; floats are truncated towards zero, nonzero becomes True.
 
     Args:
-        x: tensor of any shape and dtype. Integers wrap around; a float that has no place in an integer dtype (too large,
-            infinite, NaN, negative for an unsigned one) gives what the backend gives.
+        x: tensor of any shape and dtype. Integers wrap around; what a float becomes that has no place in an integer
+            dtype (too large, infinite, NaN, negative for an unsigned one) is undefined.
         dtype: name of a dtype.
 
     Raises:

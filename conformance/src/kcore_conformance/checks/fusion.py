@@ -1,8 +1,8 @@
 """Level 5: several ops in one compiled function with its gradient, against the reference.
 
-Compilers fuse neighbours, and may compute an operand again with another rounding: a gradient rule that compares a stored
-result with its operand (the winner of a maximum) then loses what no op shows alone. Chains of ops are drawn by chance,
-always the same ones; of a failing chain the shortest failing part is told.
+Compilers fuse neighbours, and may compute an operand again with another rounding: a gradient rule that compares a
+stored result with its operand (the winner of a maximum) then loses what no op shows alone. Chains of ops are drawn by
+chance, always the same ones; of a failing chain the shortest failing part is told.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kcore_conformance.registry import check
 
 #: Images (batch, height, width, channels): large enough for compilers to vectorise.
 SHAPE = (3, 8, 8, 5)
-_CHAINS, _LENGTH = 10, 5
+_CHAINS, _LENGTH = 8, 5
 
 Step = Callable[[Any], Any]
 
@@ -81,11 +81,10 @@ STEPS: dict[str, Step] = {
 
 @check(5, "fusion")
 def max_pooling_of_what_is_computed_again(backend: Any) -> None:
-    for norm, pooled in (("batch_norm", "max_pool, overlapping"), ("batch_norm, channels first", "max_pool"),
-                         ("batch_norm", "max_pool, channels first"), ("standardised", "max_pool"),
-                         ("softmax", "max_pool, overlapping")):  # fmt: skip
-        for after in ((), ("conv",)):
-            _compare(backend, (norm, pooled, *after))
+    for chain in (("batch_norm", "max_pool, overlapping"), ("batch_norm, channels first", "max_pool"),
+                  ("batch_norm", "max_pool, channels first", "conv"), ("standardised", "max_pool"),
+                  ("softmax", "max_pool, overlapping")):  # fmt: skip
+        _compare(backend, chain)
 
 
 @check(5, "fusion")

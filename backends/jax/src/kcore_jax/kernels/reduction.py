@@ -11,6 +11,7 @@ from kcore.ops.reduction import largest, least
 from kcore_jax import dtypes
 from kcore_jax.kernels.table import KERNELS, kernel
 
+
 def _extreme(function: Any, of_nothing: Any, x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
     empty = any(x.shape[a] == 0 for a in axis)
     return function(x, axis=axis, keepdims=keepdims, **({"initial": of_nothing(x.dtype)} if empty else {}))
