@@ -108,7 +108,7 @@ def _prod_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     perm = [*rest, *axis]
     flat = shaping.transpose(x, perm)
     lead = shaping.shape_of(flat)[: len(rest)]
-    flat = shaping.reshape(flat, shaping.join(lead, [-1]))
+    flat = shaping.reshape(flat, shaping.join(lead, [shaping.count(x, axis)]))
     others = multiply(_exclusive(flat, False), _exclusive(flat, True))
     others = shaping.reshape(others, shaping.shape_of(shaping.transpose(x, perm)))
     inverse = [perm.index(a) for a in range(x.ndim)]

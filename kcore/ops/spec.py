@@ -301,16 +301,21 @@ def _check_operands(op: Op, arguments: dict[str, Any]) -> None:
 def common_dtype(op: Op, operands: Sequence[Any]) -> str:
     """The dtype that the operands of a promoted group are cast to."""
     strong: list[str] = []
+    arrays: list[str] = []
     weak: list[str] = []
     for value in _flat(operands):
         if value is None:
             continue
         if isinstance(value, Symbolic):
             strong.append(value.dtype)
-        elif isinstance(value, (bool, int, float, list, np.ndarray, np.generic)):
+        elif isinstance(value, np.ndarray):
+            arrays.append(dtypes.name_of(value.dtype))
+        elif isinstance(value, (bool, int, float, list, np.generic)):
             weak.append(dtypes.weak_dtype(value, config.floatx()))
         else:
             strong.append(spec_of(value).dtype)
+    # Arrays yield to tensors; where there are none they are the tensors.
+    strong, weak = (strong, arrays + weak) if strong else (arrays, weak)
     result = dtypes.promote_weak(strong, weak, config.floatx())
     return config.floatx() if op.to_float and not dtypes.is_float(result) else result
 

@@ -24,7 +24,8 @@ def expected_dtype(declared: str, available: frozenset[str]) -> str:
     return declared
 
 
-def same(got: Any, want: Any, what: str = "value", tolerance: float | None = None, *, each: bool = False) -> None:
+def same(got: Any, want: Any, what: str = "value", tolerance: float | None = None, *, each: bool = False,
+         exact: bool = False) -> None:  # fmt: skip
     """Raise Mismatch unless `got` is the same answer as `want` (both arrays).
 
     Args:
@@ -33,6 +34,7 @@ def same(got: Any, want: Any, what: str = "value", tolerance: float | None = Non
         tolerance: other than that of the dtype.
         each: whether each finite element's error counts relative to itself, and not to the largest of all: tiny values
             must be right too. Subnormal numbers may be zero.
+        exact: whether zeros must have the same sign.
     """
     got, want = np.asarray(got), np.asarray(want)
     if got.shape != want.shape:
@@ -51,6 +53,8 @@ def same(got: Any, want: Any, what: str = "value", tolerance: float | None = Non
     infinite = ~finite & ~np.isnan(w)
     if not np.array_equal(g[infinite], w[infinite]):
         raise Mismatch(f"{what}: infinities differ; {_difference(got, want)}")
+    if exact and not np.array_equal(np.signbit(g[w == 0]), np.signbit(w[w == 0])):
+        raise Mismatch(f"{what}: signs of zeros differ")
     if finite.any():
         size = np.abs(w[finite])
         least = np.finfo(want.dtype).tiny / limit if want.dtype.kind == "f" else 1.0

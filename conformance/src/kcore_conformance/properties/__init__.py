@@ -42,7 +42,7 @@ PROPERTIES: tuple[Property, ...] = (
     Property("errors", lambda op: True, contracts.errors, 0.0, listed=contracts.refused),
     Property("aliasing", lambda op: not op.random and not op.view, contracts.aliasing, 0.2),
     Property("override", _native, contracts.override, 0.3),
-    Property("gradient", _differentiable, gradients.by_the_rules, 0.3, 5),
+    Property("gradient", _differentiable, gradients.by_the_rules, 0.3, 5, listed=gradients.plain_edges),
     Property("finite differences", _smooth, gradients.by_differences, 0.2, 5, cases=lambda op: op.cases.smooth),
 )
 
