@@ -127,8 +127,8 @@ def reductions(name: str, names: tuple[str, ...], edge: Edge) -> Iterator[Argume
     """One operand of a reduction; `edge.empty` says whether the reduced axes themselves may be empty."""
     for dtype in names:
         yield {name: rows(dtype, edge), "axis": -1}
-    for shape, axis, keepdims in (((0, 3), -1, False), ((2, 0, 1), [0, 2], True)):
-        yield {name: np.zeros(shape, names[0]), "axis": axis, "keepdims": keepdims}
+    empty: list[tuple[tuple[int, ...], Any, bool]] = [((0, 3), -1, False), ((2, 0, 1), [0, 2], True)]
     if edge.empty:
-        for shape, axis, keepdims in (((0,), None, False), ((2, 0), 1, False), ((0, 3), 0, True)):
-            yield {name: np.zeros(shape, names[0]), "axis": axis, "keepdims": keepdims}
+        empty += [((0,), None, False), ((2, 0), 1, False), ((0, 3), 0, True)]
+    for shape, axis, keepdims in empty:
+        yield {name: np.zeros(shape, names[0]), "axis": axis, "keepdims": keepdims}

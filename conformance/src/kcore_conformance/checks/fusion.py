@@ -20,7 +20,7 @@ from kcore_conformance.registry import check
 
 #: Images (batch, height, width, channels): large enough for compilers to vectorise.
 SHAPE = (3, 8, 8, 5)
-_CHAINS, _LENGTH = 8, 5
+_CHAINS, _LENGTH = 6, 5
 
 Step = Callable[[Any], Any]
 

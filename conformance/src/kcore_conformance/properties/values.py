@@ -99,7 +99,7 @@ _MANTISSA = {"float16": 10, "bfloat16": 7}
 
 def low_precisions(backend: Any) -> list[str]:
     """The half-size dtypes that the backend has."""
-    return [name for name in _MANTISSA if name in backend.capabilities.dtypes and backend.name != "numpy"]
+    return [name for name in _MANTISSA if name in backend.capabilities.dtypes]
 
 
 def low_precision(backend: Any, op: Op, arguments: Arguments) -> None:
