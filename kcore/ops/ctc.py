@@ -6,6 +6,7 @@ Predictions are probabilities (batch, time, classes); the last class is the blan
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kcore import config
@@ -94,6 +95,9 @@ def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length:
         input_length: integers (batch,), steps of y_pred that count.
         label_length: integers (batch,).
 
+    Returns:
+        Tensor (batch,); infinity, and no gradient, where no alignment of the length gives the labels.
+
     >>> predicted = np.array([[[0.25, 0.75], [0.5, 0.5]]])  # the first label or the blank, twice
     >>> ctc_cost(np.array([[0]]), predicted, np.array([2]), np.array([1])).round(4)
     array([0.47])
@@ -119,7 +123,8 @@ def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length:
     at = multiply(cast(label_length, "int32"), 2)
     states = creation.arange(0, shape_of(extended)[1])
     ends = logical_or(equal(states, expand_dims(at, 1)), equal(states, expand_dims(subtract(at, 1), 1)))
-    return negative(_log_sum_last(where(ends, alpha, _never_like(alpha))))
+    total = _log_sum_last(where(ends, alpha, _never_like(alpha)))
+    return where(less(total, NEVER / 2), math.inf, negative(total))
 
 
 def _extended(labels: Any, blank_after: int) -> tuple[Any, Any]:
@@ -156,12 +161,13 @@ def _log_sum_last(x: Any) -> Any:
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
-@composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False)
+@composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False,
+           fetched=lambda x, arguments: reference.without_padding(x, arguments["fill"]))  # fmt: skip
 def drop_padding(x: Tensor, fill: int) -> Any:
     """A matrix without its last columns that hold nothing but `fill`.
 
-    How many these are depends on the values, which compiled graphs cannot express: there the padding stays. A
-    K.function drops it from its results (`Function.__call__`).
+    How many these are depends on the values, which compiled graphs cannot express: there the padding stays, and
+    a K.function drops it from its results (`fetched`).
 
     >>> K.eval(drop_padding(K.constant([[5, -1, -1], [7, 8, -1]], dtype="int32"), -1))
     array([[ 5, -1],

@@ -59,9 +59,9 @@ def conversions_share_no_memory(backend: Any) -> None:
     native = backend.asarray(array, "float32")
     if native is not array:
         array[:] = -1.0
-        same(backend.to_numpy(native), np.arange(6).reshape(2, 3), "a tensor after the array that it was made of changed")
+        same(backend.to_numpy(native), np.arange(6).reshape(2, 3), "a tensor after its source changed")
     before = np.array(backend.to_numpy(native))
     host = backend.to_numpy(native)
     if host.flags.writeable:
         host[:] = 9.0
-    same(backend.to_numpy(native), before, "a tensor after the array made of it changed")
+    same(backend.to_numpy(native), before, "a tensor after its copy changed")
