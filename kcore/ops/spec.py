@@ -420,9 +420,7 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
             result = op.body(**arguments)
         finally:
             _eager_depth -= 1
-        if not _eager_depth and any(result is arguments[p] for p in op.tensor_params):
-            return backend.kernels["copy"](result)
-        return result
+        return _own(op, result, arguments, backend)
     if kernel is None:
         raise unsupported(op, backend.name)
     if op.random:
@@ -441,7 +439,14 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
     if op.multiple:
         return list(result)
     # A NumPy scalar is no array: a float64 one passes for a Python number, whose dtype is weak.
-    return np.asarray(result) if isinstance(result, np.generic) else result
+    return np.asarray(result) if isinstance(result, np.generic) else _own(op, result, arguments, backend)
+
+
+def _own(op: Op, result: Any, arguments: dict[str, Any], backend: Any) -> Any:
+    """The result of a call by the user; a copy where it is an operand itself and the op is no view."""
+    if _eager_depth or op.view or not any(result is arguments[p] for p in op.tensor_params):
+        return result
+    return backend.kernels["copy"](result)
 
 
 def _prepare(op: Op, arguments: dict[str, Any], backend: Any) -> dict[str, Any]:
