@@ -27,7 +27,7 @@ def _refuses_nothing(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def _view_of_rows(x: Any, rep: int, axis: int) -> Any:
-    return x if rep == 1 else np.repeat(x, rep, axis)
+    return x[...] if rep == 1 else np.repeat(x, rep, axis)
 
 
 def _wide(x: Any) -> Any:
@@ -64,7 +64,7 @@ def _found(backend: Any, op_name: str, prop: str) -> bool:
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found_by_its_property(name: str) -> None:
     op_name, kernel = FAULTS[name]
-    prop = name.split(",")[0]
+    prop = name.split(",", maxsplit=1)[0]
     backend = NumpyBackend()
     assert not _found(backend, op_name, prop)
     backend.kernels = {**backend.kernels, op_name: kernel}

@@ -54,7 +54,7 @@ def _lists(lists: Sequence[str], scalars: dict[str, Any]) -> Cases:
         scalar = {k: v if isinstance(v, Attribute) else np.asarray(v, dtype) for k, v in scalars.items()}
         return with_attributes(d, arguments, scalar)
 
-    given = {**dict.fromkeys(("params", "grads", *lists), [(2,)]), **_first_choices(scalars)}
+    given = {**{name: [(2,)] for name in ("params", "grads", *lists)}, **_first_choices(scalars)}
     wrong = (Wrong(GraphError, **{**given, lists[0]: [(2,), (2,)]}), Wrong(ShapeError, **{**given, "grads": [(3,)]}))
     return Cases(draw, smooth=False, errors=wrong)
 
