@@ -88,7 +88,7 @@ class _Suite:
         start = time.perf_counter()
         outcome = Outcome(level, op.name, prop.name, "passed")
         share = 0.3 if start > self.deadline else 1.0
-        count = max(2, round(self.setting.examples * prop.share * share))
+        count = max(1, round(self.setting.examples * prop.share * share)) if prop.share else 0
         try:
             outcome.examples = _over_examples(op, prop, self.backend, count)
         except _Found as found:
@@ -123,19 +123,24 @@ def _over_examples(op: Op, prop: Property, backend: Any, count: int) -> int:
     last: dict[str, Any] = {}
 
     @hypothesis.settings(
-        max_examples=count, deadline=None, database=None, derandomize=True, print_blob=False,
+        max_examples=max(count, 1), deadline=None, database=None, derandomize=True, print_blob=False,
         phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
     )  # fmt: skip
     @hypothesis.given(st.data())
     def test(data: Any) -> None:
+        try_one(prop.cases(op)(HypothesisDraw(data.draw, dtypes)))
+
+    def try_one(arguments: dict[str, Any]) -> None:
         nonlocal tried
-        arguments = op.cases(HypothesisDraw(data.draw, dtypes))
         tried += 1
         last["arguments"] = arguments
         prop.run(backend, op, arguments)
 
     try:
-        test()
+        for arguments in prop.listed(op, dtypes):
+            try_one(arguments)
+        if count:
+            test()
     except hypothesis.errors.Unsatisfiable:
         return tried
     except Exception as error:
