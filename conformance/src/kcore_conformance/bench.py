@@ -13,13 +13,14 @@ import random
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kcore import backend as K
 from kcore.ops.spec import Op
-from kcore_conformance import plain, replay
+from kcore_conformance import memory, plain, replay
 from kcore_conformance.deviations import Deviation, declared_by
 from kcore_conformance.plan import Unit, plan
 from kcore_conformance.properties import Property
@@ -30,6 +31,10 @@ from kcore_conformance.trial import Finding, Search, Trial, describe, examine, o
 
 #: Told of a unit and arguments before they are run; a worker keeps them for the case that it dies of them.
 Watch = Callable[[Unit, Mapping[str, Any]], None]
+
+
+#: MiB of growth after which a bench lets go of what it can.
+_MUCH = 128
 
 
 class Bench:
@@ -46,6 +51,7 @@ class Bench:
         self.strict = strict
         self.watch = watch
         self.deviations = list(declared_by(backend))
+        self._resident = memory.now()
 
     def run(self, unit: Unit, count: int = 1, turn: int = 0) -> Outcome:
         """The outcome of one unit.
@@ -71,21 +77,28 @@ class Bench:
         return outcome
 
     def free(self) -> None:
-        """Let go of what the last subject left: garbage, and code that the backend keeps compiled."""
+        """Let go of what the last subject left, once it is much: garbage, and code that the backend keeps compiled."""
+        if memory.now() < self._resident + _MUCH:
+            return
         gc.collect()
         release = getattr(self.backend, "release_caches", None)
         if release is not None:
             release()
+        self._resident = memory.now()
 
     def stale(self) -> list[Outcome]:
         """An error for each declared deviation that concerns nothing in the suite."""
         units = plan(Selection())
+        text = "A deviation is declared for {!r}, {!r}, which the suite does not test: correct or remove it."
         return [
-            Outcome(0, "deviations", "concern what is tested", "error", message=(
-                f"A deviation is declared for {d.op!r}, {d.aspect!r}, which the suite does not test: correct or remove it."
-            ), deviations=(d.note,))
+            Outcome(0, "deviations", "concern what is tested", "error", message=text.format(d.op, d.aspect),
+                    deviations=(d.note,))
             for d in self.deviations if not any(d.concerns(u) for u in units)
         ]  # fmt: skip
+
+    def plan(self, selection: Selection) -> list[Unit]:
+        """The units of a selection that apply to the backend."""
+        return plan(selection)
 
     # --- checks -------------------------------------------------------------------------------------------------------
 
@@ -103,7 +116,9 @@ class Bench:
 
     def _property(self, unit: Unit, outcome: Outcome, declared: list[Deviation], count: int, turn: int) -> None:
         op, prop = replay.op_and_property(unit)
-        search = Search(count, zlib.crc32(unit.name.encode()) + turn, self.backend.capabilities.dtypes)
+        search = Search(
+            count, zlib.crc32(unit.name.encode()) + turn, self.backend.capabilities.dtypes, listed=turn == 0
+        )
         if self.watch is not None:
             watch = self.watch
             search.watch = lambda arguments: watch(unit, arguments)
@@ -116,8 +131,8 @@ class Bench:
             return
         if declared:
             search.accept = lambda arguments: not any(d.covers(arguments) for d in declared)
-            whole_dtypes = {name for d in declared if d.where is None for name in d.dtypes}
-            search.dtypes = search.dtypes - whole_dtypes or search.dtypes
+            known = {name for d in declared if d.where is None for name in d.dtypes}
+            search.dtypes = search.dtypes - known or search.dtypes  # draw few in vain
         trial = examine(op, prop, self.backend, search)
         outcome.examples += trial.examples
         if trial.finding is not None:
@@ -139,7 +154,7 @@ class Bench:
         if pinned is not None:
             return Trial(1, once(op, prop, self.backend, pinned))
         dtypes = frozenset(search.dtypes & set(deviation.dtypes)) if deviation.dtypes else search.dtypes
-        mine = Search(search.count, search.seed, dtypes or search.dtypes, deviation.covers, search.watch)
+        mine = replace(search, dtypes=dtypes or search.dtypes, accept=deviation.covers)
         return examine(op, prop, self.backend, mine)
 
     def _refuse(self, outcome: Outcome, declared: list[Deviation]) -> None:

@@ -1,4 +1,4 @@
-"""The time budget: how many examples each unit gets, so that cheap ones get all and dear ones an equal share of time."""
+"""The time budget: how many examples each unit gets; cheap ones get all, dear ones an equal share of time."""
 
 from __future__ import annotations
 
@@ -52,4 +52,4 @@ def first_turn(minimum: int, wanted: int, *, elapsed: float, done: float, second
         seconds: the budget.
     """
     late = elapsed > seconds * (0.1 + 0.9 * done)
-    return 1 if late else min(minimum, wanted)
+    return min(1 if late else minimum, wanted)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kcore.errors import KcoreError
-from kcore_conformance.plan import plan
+from kcore_conformance.plan import selects
 from kcore_conformance.progress import Bar, Lines
 from kcore_conformance.registry import top_level
 from kcore_conformance.settings import SETTINGS, Selection
@@ -87,10 +87,10 @@ def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> No
     if arguments.ops is None or arguments.replay is not None:
         return
     try:
-        units = plan(Selection(arguments.level, arguments.ops))
+        found = selects(Selection(arguments.level, arguments.ops))
     except re.error as error:
         parser.error(f"--ops {arguments.ops!r} is no regular expression: {error}")
-    if not units:
+    if not found:
         parser.error(f"--ops {arguments.ops!r} matches no op and no topic up to level {arguments.level}")
 
 
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
                       help="run only this counter-example, LEVEL:SUBJECT:PROPERTY, or a report's failures")  # fmt: skip
     how = parser.add_argument_group("how it is run")
     how.add_argument("--jobs", type=_positive, metavar="N", help=(
-        f"worker processes (default: one a core, at most {_MOST_JOBS}); 1 runs everything in this process"))  # fmt: skip
+        f"worker processes (default: one a core, at most {_MOST_JOBS}); 1 runs all in this process"))  # fmt: skip
     how.add_argument("--budget", type=float, metavar="SECONDS", help=(
         "time for the run: examples beyond a minimum are cut to keep it (default: the setting's, "
         f"{', '.join(f'{s.name} {s.seconds:.0f}' for s in SETTINGS.values())})"))  # fmt: skip

@@ -1,7 +1,7 @@
 """The plan of a run: one `Unit` per op and property and per check, in the order in which the report lists them.
 
-The plan depends on the core alone, so that a scheduler can make it without loading the backend, and every worker makes
-the same one.
+Which properties apply to an op may depend on the active backend (whether it overrides the op), so plans are made where
+it is loaded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Unit:
         kind: "op" (a property of an op, over drawn examples) or "check" (run once).
         subject: the op's name, or the check's topic.
         prop: the property's or the check's name.
-        share: share of the setting's examples; 0 for a check.
+        share: share of the setting's examples; 0 for a check, and for a property whose examples are all listed.
     """
 
     level: int
@@ -42,8 +42,8 @@ class Unit:
         return f"{self.level}:{self.subject}:{self.prop}"
 
     def wanted(self, setting: Setting) -> int:
-        """How many examples it is to have."""
-        return setting.wanted(self.share) if self.kind == "op" else 1
+        """How many examples are to be drawn for it."""
+        return setting.wanted(self.share) if self.kind == "op" else 0
 
     def outcome(self, status: Status = "passed", **facts: Any) -> Outcome:
         """An outcome of this unit."""
@@ -78,5 +78,19 @@ def grouped(units: Iterable[Unit]) -> list[list[Unit]]:
 
 
 def find(name: str) -> Unit | None:
-    """The unit of a name `level:subject:property`, or None."""
-    return next((u for u in plan(Selection()) if u.name == name), None)
+    """The unit of a name `level:subject:property`, or None; no backend is asked whether it applies."""
+    checks = (Unit(c.level, "check", c.topic, c.name) for c in all_checks())
+    properties = (
+        Unit(level_of(op, prop), "op", op.name, prop.name, prop.share)
+        for op in REGISTRY.values()
+        if op.cases is not None and f":{op.name}:" in name
+        for prop in PROPERTIES
+    )
+    return next((unit for unit in (*checks, *properties) if unit.name == name), None)
+
+
+def selects(selection: Selection) -> bool:
+    """Whether the selection holds any op or topic."""
+    return any(selection.wants(c.topic) and c.level <= selection.top for c in all_checks()) or (
+        selection.top >= 2 and any(selection.wants(op.name) for op in REGISTRY.values() if op.cases is not None)
+    )

@@ -6,7 +6,7 @@ exception through) when it does not hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,10 @@ class Property:
     share: float = 1.0
     #: Level of its own (gradients); None for the op's level.
     level: int | None = None
+    #: What examples are drawn from.
+    cases: Callable[[Op], Callable[..., Arguments]] = lambda op: op.cases  # type: ignore[return-value]
+    #: Examples that are tried in every setting, of the backend's dtypes.
+    listed: Callable[[Op, frozenset[str]], Sequence[Arguments]] = lambda op, names: ()
 
 
 def reference(op: Op, arguments: Arguments) -> list[np.ndarray]:

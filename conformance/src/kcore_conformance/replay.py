@@ -1,8 +1,9 @@
 """Replaying: a token holds a counter-example as plain data, so that another process or backend can run it again.
 
 `kc1.…` is compressed JSON of `{"unit": "level:subject:property", "arguments": {...}}`; a bare `level:subject:property`
-names a check, or a property whose examples are drawn again. Files hold the same JSON, or a whole report, of which every
-failure is replayed. Reading either runs no code of its own.
+names a check, or a property whose examples are all run again; `level:subject:property#3` an example that the op's
+declaration lists. Files hold the same JSON, or a whole report, of which every failure is replayed. Nothing that a token
+or file brings is ever executed.
 """
 
 from __future__ import annotations
@@ -36,32 +37,40 @@ class ReplayError(ArgumentError):
 
 @dataclass(frozen=True)
 class Example:
-    """A unit and the arguments to run it on; None to draw them (or for a check, which has none)."""
+    """A unit and what to run it on.
+
+    Attributes:
+        unit: the property or check.
+        arguments: by name; None to draw them again, and for a check.
+        listed: the place of the example among those that the declaration lists.
+    """
 
     unit: Unit
     arguments: Mapping[str, Any] | None = None
+    listed: int | None = None
 
     def token(self) -> str:
         """Text that stands for it on a command line; the unit's name where the arguments have no plain form."""
         data = self.as_dict()
         if "arguments" not in data:
-            return self.unit.name
+            return str(data["unit"])
         packed = zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)
         return PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for a file."""
+        name = self.unit.name if self.listed is None else f"{self.unit.name}#{self.listed}"
         if self.arguments is None:
-            return {"unit": self.unit.name}
+            return {"unit": name}
         try:
             return {"unit": self.unit.name, "arguments": {k: plain.encode(v) for k, v in self.arguments.items()}}
         except plain.NotPlainError:
-            return {"unit": self.unit.name}
+            return {"unit": name}
 
 
 def token(unit: Unit, finding: Finding | None) -> str:
     """The token of a unit's failure."""
-    return Example(unit, finding.arguments if finding is not None else None).token()
+    return Example(unit).token() if finding is None else Example(unit, finding.arguments, finding.listed).token()
 
 
 def read(text: str) -> list[Example]:
@@ -75,7 +84,7 @@ def read(text: str) -> list[Example]:
     if _is_file(text):
         return _from_file(Path(text))
     if text.count(":") >= 2:
-        return [Example(_unit(text))]
+        return [_named(text)]
     raise ReplayError(
         f"{text!r:.60} is no token ({PREFIX}...), no level:subject:property, and no file. "
         "Reports give the token of every failure."
@@ -120,13 +129,20 @@ def _example(data: Any) -> Example:
         raise ReplayError('Expected a JSON object {"unit": "level:subject:property", "arguments": {...}}.')
     arguments = data.get("arguments")
     if arguments is None:
-        return Example(_unit(data["unit"]))
+        return _named(data["unit"])
     if not isinstance(arguments, dict):
         raise ReplayError('The "arguments" of a counter-example are an object: values by name.')
     try:
         return Example(_unit(data["unit"]), {name: plain.decode(value) for name, value in arguments.items()})
     except RecursionError as error:
         raise ReplayError("The arguments are nested deeper than those of any op.") from error
+
+
+def _named(text: str) -> Example:
+    name, _, place = text.partition("#")
+    if place and not (place.isascii() and place.isdecimal()):
+        raise ReplayError(f"{text!r}: behind # stands the number of a listed example, not {place!r:.20}.")
+    return Example(_unit(name), listed=int(place) if place else None)
 
 
 def _unit(name: str) -> Unit:

@@ -11,7 +11,7 @@ from kcore.backend.active import backend_scope
 from kcore.ops.spec import Op
 from kcore_conformance import plain
 from kcore_conformance.bench import Bench, run_check
-from kcore_conformance.replay import Example, op_and_property
+from kcore_conformance.replay import Example, ReplayError, op_and_property
 from kcore_conformance.settings import SETTINGS
 from kcore_conformance.trial import Finding, once
 
@@ -29,17 +29,28 @@ def rerun(example: Example, backend: Any) -> tuple[bool, str]:
     lines = [f"{unit.name} on {backend.name}"]
     if unit.kind == "check":
         finding = run_check(unit, backend)
-    elif example.arguments is None:
+    elif (arguments := _arguments(example, backend)) is None:
         outcome = Bench(backend).run(unit, unit.wanted(SETTINGS["default"]))
         finding = None if outcome.good else Finding(outcome.message)
-        lines.append(f"  {outcome.examples} examples drawn")
+        lines.append(f"  {outcome.examples} examples")
     else:
-        lines += [f"  {name} = {_shown(value)}" for name, value in example.arguments.items()]
+        lines += [f"  {name} = {_shown(value)}" for name, value in arguments.items()]
         op, prop = op_and_property(unit)
-        finding = once(op, prop, backend, example.arguments)
-        lines += _comparison(op, example.arguments, backend, finding)
+        finding = once(op, prop, backend, arguments)
+        if set(arguments) <= set(op.params):
+            lines += _comparison(op, arguments, backend, finding)
     lines.append(f"fails: {finding.message}" if finding is not None else "holds")
     return finding is None, "\n".join(lines)
+
+
+def _arguments(example: Example, backend: Any) -> Mapping[str, Any] | None:
+    if example.listed is None:
+        return example.arguments
+    op, prop = op_and_property(example.unit)
+    listed = prop.listed(op, backend.capabilities.dtypes)
+    if example.listed >= len(listed):
+        raise ReplayError(f"{example.unit.name} lists {len(listed)} examples; there is no number {example.listed}.")
+    return listed[example.listed]
 
 
 def _shown(value: Any) -> str:

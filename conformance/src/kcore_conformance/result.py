@@ -182,10 +182,10 @@ class Report:
             mine = [o for o in self.outcomes if o.level == level]
             if mine or not self.partial:
                 name, _, promise = LEVELS[level].partition(": ")
-                counts = dict(sorted(Counter(o.status for o in mine).items()))
+                counts: dict[str, int] = dict(sorted(Counter(o.status for o in mine).items()))
                 good = bool(mine) and all(o.good for o in mine)
                 examples, seconds = sum(o.examples for o in mine), sum(o.seconds for o in mine)
-                found.append(LevelSummary(level, name, promise, good, dict(counts), examples, seconds))
+                found.append(LevelSummary(level, name, promise, good, counts, examples, seconds))
         return found
 
     def as_dict(self) -> dict[str, Any]:

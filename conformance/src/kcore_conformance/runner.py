@@ -21,7 +21,7 @@ from kcore.backend import active
 from kcore_conformance import budget
 from kcore_conformance.bench import Bench
 from kcore_conformance.memory import peak
-from kcore_conformance.plan import Unit, grouped, plan
+from kcore_conformance.plan import Unit, grouped
 from kcore_conformance.result import Outcome, Report
 from kcore_conformance.settings import Selection, Setting
 from kcore_conformance.trial import describe
@@ -69,6 +69,9 @@ class _Executor(Protocol):
     def run(self, groups: list[list[Unit]], grant: Grant, turn: int) -> Iterator[Done]:
         """Run the units, each with the examples that are granted to it when its time comes."""
 
+    def plan(self, selection: Selection) -> list[Unit]:
+        """The units of a selection."""
+
     def stale(self) -> list[Outcome]:
         """Errors for declared deviations that concern nothing."""
 
@@ -111,8 +114,11 @@ class _Here:
         for group in groups:
             for unit in group:
                 count = grant(unit)
-                yield Done(unit, count, self.bench.run(unit, count, turn) if count else None)
+                yield Done(unit, count or 0, None if count is None else self.bench.run(unit, count, turn))
             self.bench.free()
+
+    def plan(self, selection: Selection) -> list[Unit]:
+        return self.bench.plan(selection)
 
     def stale(self) -> list[Outcome]:
         return self.bench.stale()
@@ -128,7 +134,7 @@ class _Run:
         self.listener = listener
         self.deadline = deadline
         self.full = selection.ops is None
-        self.units = plan(selection)
+        self.units = executor.plan(selection)
         self.results: dict[Unit, Outcome] = {}
         self.granted: dict[Unit, int] = {}
         self.costs: dict[Unit, float] = {}
@@ -142,7 +148,7 @@ class _Run:
             granted = budget.spread(wants, self.costs, left * self.executor.jobs * _PRUDENCE)
             if left <= 0 or not any(granted.values()):
                 break
-            self._turn([u for u in self.units if granted.get(u)], lambda u, g=granted: self._in_time(g[u]), turn)
+            self._turn([u for u in self.units if granted.get(u)], self._in_time(granted), turn)
         found = [replace(self.results[u], cut=u.wanted(self.setting) - self.granted[u]) for u in self.units]
         return found + (self.executor.stale() if self.full else [])
 
@@ -151,8 +157,6 @@ class _Run:
         seconds = self.deadline - start
 
         def grant(unit: Unit) -> int:
-            if unit.kind == "check":
-                return 1
             elapsed, done = time.perf_counter() - start, len(self.results) / total
             return budget.first_turn(
                 self.setting.minimum, unit.wanted(self.setting), elapsed=elapsed, done=done, seconds=seconds
@@ -174,15 +178,15 @@ class _Run:
         self.results[unit] = outcome if before is None else before.and_then(outcome)
         exhausted = outcome.good and outcome.examples < count
         self.granted[unit] = unit.wanted(self.setting) if exhausted else self.granted.get(unit, 0) + count
-        self.costs[unit] = outcome.seconds / max(count, 1)
+        self.costs[unit] = outcome.seconds / max(outcome.examples, 1)
 
     def _wants(self) -> dict[Unit, int]:
         """Examples that are still missing: none of what has failed."""
         missing = {u: u.wanted(self.setting) - self.granted[u] for u in self.units if self.results[u].good}
         return {u: n for u, n in missing.items() if n > 0}
 
-    def _in_time(self, count: int) -> int:
-        return count if time.perf_counter() < self.deadline else 0
+    def _in_time(self, granted: dict[Unit, int]) -> Grant:
+        return lambda unit: granted[unit] if time.perf_counter() < self.deadline else None
 
 
 def versions(backend_name: str) -> dict[str, str]:

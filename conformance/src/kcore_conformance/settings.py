@@ -25,8 +25,8 @@ class Setting:
     seconds: float
 
     def wanted(self, share: float) -> int:
-        """The number of examples of a property with this share."""
-        return max(2, round(self.examples * share))
+        """The number of drawn examples of a property with this share; one without a share has listed examples only."""
+        return max(2, round(self.examples * share)) if share else 0
 
 
 SETTINGS = {

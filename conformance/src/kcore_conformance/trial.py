@@ -33,11 +33,13 @@ class Finding:
         message: what is wrong.
         arguments: the smallest arguments that show it; None where drawing itself failed, and for checks.
         error: the exception.
+        listed: the example's place, where it is one that the declaration lists.
     """
 
     message: str
     arguments: Arguments | None = None
     error: BaseException | None = None
+    listed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,12 @@ class Search:
     """How examples are drawn.
 
     Attributes:
-        count: how many.
+        count: how many are drawn.
         seed: where the draws start; the same seed draws the same examples in every process.
         dtypes: the dtypes that the backend has.
         accept: only examples of which this is true count; None for all.
         watch: told of each example's arguments before it is run.
+        listed: whether the examples that the declaration lists are run too, before any is drawn.
     """
 
     count: int
@@ -65,6 +68,7 @@ class Search:
     dtypes: frozenset[str]
     accept: Callable[[Arguments], bool] | None = None
     watch: Callable[[Arguments], None] | None = None
+    listed: bool = True
 
 
 @dataclass
@@ -87,7 +91,24 @@ class _Record:
 
 
 def examine(op: Op, prop: Property, backend: Any, search: Search) -> Trial:
-    """Run the property over drawn examples until one fails; that one is shrunk."""
+    """Run the property over listed, then over drawn examples, until one fails; a drawn one is shrunk."""
+    tried = 0
+    for i, arguments in enumerate(prop.listed(op, search.dtypes) if search.listed else ()):
+        if search.accept is None or search.accept(arguments):
+            tried += 1
+            if search.watch is not None:
+                search.watch(arguments)
+            finding = once(op, prop, backend, arguments)
+            if finding is not None:
+                finding.listed = i
+                return Trial(tried, finding)
+    if not search.count:
+        return Trial(tried)
+    drawn = _drawn(op, prop, backend, search)
+    return Trial(tried + drawn.examples, drawn.finding)
+
+
+def _drawn(op: Op, prop: Property, backend: Any, search: Search) -> Trial:
     record = _Record()
 
     @hypothesis.seed(search.seed)
@@ -97,7 +118,7 @@ def examine(op: Op, prop: Property, backend: Any, search: Search) -> Trial:
     )  # fmt: skip
     @hypothesis.given(st.data())
     def test(data: Any) -> None:
-        arguments = cases_of(op, prop)(HypothesisDraw(data.draw, search.dtypes))
+        arguments = prop.cases(op)(HypothesisDraw(data.draw, search.dtypes))
         if search.accept is not None:
             hypothesis.assume(search.accept(arguments))
         before = plain.copy(arguments)  # a faulty backend may overwrite what it is given
@@ -125,12 +146,6 @@ def examine(op: Op, prop: Property, backend: Any, search: Search) -> Trial:
             finding.message += " (it does not fail every time)"
         return Trial(record.tried, finding)
     return Trial(record.tried)
-
-
-def cases_of(op: Op, prop: Property) -> Callable[[Any], Arguments]:
-    """Where the property draws its examples from."""
-    assert op.cases is not None
-    return op.cases
 
 
 def once(op: Op, prop: Property, backend: Any, arguments: Mapping[str, Any]) -> Finding | None:

@@ -1,4 +1,4 @@
-"""What a worker process runs: it loads the backend and answers one JSON line for each that it is sent (see workers.py)."""
+"""What a worker process runs: it loads the backend and answers each line of JSON with another (see workers.py)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import Any
 from kcore_conformance import memory, replay
 from kcore_conformance.bench import Bench
 from kcore_conformance.plan import Unit
+from kcore_conformance.settings import Selection
 from kcore_conformance.trial import describe
-
 
 
 def main() -> None:
@@ -61,6 +61,8 @@ def _answer(bench: Bench, question: Mapping[str, Any]) -> dict[str, Any]:
     if "unit" in question:
         outcome = bench.run(Unit(**question["unit"]), question["count"], question["turn"])
         return {"outcome": asdict(outcome)}
+    if "plan" in question:
+        return {"units": [asdict(unit) for unit in bench.plan(Selection(**question["plan"]))]}
     if "stale" in question:
         return {"outcomes": [asdict(o) for o in bench.stale()]}
     bench.free()

@@ -1,7 +1,7 @@
 """Worker processes as the scheduler sees them (worker.py is what they run): a pool that shares out groups of units.
 
-Workers are fresh interpreters, not forks: frameworks with threads do not survive a fork. A worker that dies or hangs costs
-the unit that it ran, with the arguments that it ran on; another takes its place. One that has grown too large is
+Workers are fresh interpreters, not forks: frameworks with threads do not survive a fork. A worker that dies or hangs
+costs the unit that it ran, with the arguments that it ran on; another takes its place. One that has grown too large is
 renewed between subjects.
 """
 
@@ -25,9 +25,10 @@ from kcore.errors import BackendError
 from kcore_conformance import replay
 from kcore_conformance.plan import Unit
 from kcore_conformance.result import Outcome
+from kcore_conformance.settings import Selection
 
-#: Says how many examples a unit gets when its time comes; 0 leaves it out.
-Grant = Callable[[Unit], int]
+#: Says how many examples are drawn for a unit when its time comes; None leaves it out.
+Grant = Callable[[Unit], int | None]
 
 #: MiB of a worker above which it is renewed.
 RENEW_ABOVE = 1536
@@ -45,7 +46,7 @@ _COMMAND = (
 
 @dataclass(frozen=True)
 class Done:
-    """A unit that was run with `count` examples in this turn; no outcome where none were granted."""
+    """A unit for which `count` examples were drawn in this turn; no outcome where it was left out."""
 
     unit: Unit
     count: int
@@ -95,6 +96,10 @@ class Pool:
         for worker in self._workers:
             worker.end()
 
+    def plan(self, selection: Selection) -> list[Unit]:
+        """The units of a selection that apply to the backend."""
+        return [Unit(**x) for x in self._workers[0].ask({"plan": asdict(selection)}, self.timeout)["units"]]
+
     def stale(self) -> list[Outcome]:
         """Errors for declared deviations that concern nothing in the suite."""
         answer = self._workers[0].ask({"stale": True}, self.timeout)
@@ -132,7 +137,8 @@ class Pool:
                     if self._closed:
                         return
                     count = grant(unit)
-                    done.put(Done(unit, count, self._outcome(worker, unit, count, turn) if count else None))
+                    outcome = None if count is None else self._outcome(worker, unit, count, turn)
+                    done.put(Done(unit, count or 0, outcome))
                 worker.rest()
         except BaseException as error:  # noqa: BLE001 - raised again where the results are read
             done.put(error)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterable
 from html import escape
 from importlib import resources
@@ -16,7 +16,7 @@ from kcore_conformance.report.badge import badge
 from kcore_conformance.result import LevelSummary, Outcome, Report
 
 _STATUSES = ("passed", "failed", "error", "deviates", "skipped")
-_SIGNS = {"passed": "✓", "failed": "✗", "error": "!", "deviates": "≈", "skipped": "–"}
+_SIGNS = {"passed": "✓", "failed": "✗", "error": "!", "deviates": "≈", "skipped": "-"}
 
 
 def write_html(report: Report, path: Path) -> None:
@@ -48,7 +48,7 @@ def _asset(name: str) -> str:
 
 
 def _header(report: Report) -> str:
-    when = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    when = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
     strict = ", strict" if report.strict else ""
     part = ", part of the ops" if report.partial else ""
     return (
@@ -125,10 +125,10 @@ def _failures(report: Report) -> str:
 def _finding(report: Report, outcome: Outcome) -> str:
     head, _, example = outcome.message.partition("\n")
     command = report.command(outcome)
+    mark, subject, prop = _pill(outcome.status, outcome.status), escape(outcome.subject), escape(outcome.prop)
     return (
-        f'<article class="finding {outcome.status}" id="{_anchor(outcome)}"><h3>{_pill(outcome.status, outcome.status)} '
-        f"{escape(outcome.subject)} <b>{escape(outcome.prop)}</b> <small>level {outcome.level}</small></h3>"
-        f"<p>{escape(head)}</p>"
+        f'<article class="finding {outcome.status}" id="{_anchor(outcome)}">'
+        f"<h3>{mark} {subject} <b>{prop}</b> <small>level {outcome.level}</small></h3><p>{escape(head)}</p>"
         + (f"<pre>{escape(example.strip())}</pre>" if example else "")
         + (f'<div class="replay"><code>{escape(command)}</code><button>copy</button></div>' if command else "")
         + "</article>"
