@@ -83,10 +83,7 @@ def _special(value: float) -> str:
 def _items(array: np.ndarray) -> list[Any]:
     """The elements in C order, as JSON has them. A float16 or float32 is exact as the Python float of its value."""
     if array.dtype.kind not in "biuf":
-        try:
-            array = array.astype("float32")  # bfloat16 of an extension: exact in float32
-        except (TypeError, ValueError) as error:
-            raise NotPlainError(f"An array of dtype {array.dtype} cannot be written down.") from error
+        raise NotPlainError(f"An array of dtype {array.dtype} cannot be written down.")
     items = array.ravel().tolist()
     if array.dtype.kind == "f":
         return [x if math.isfinite(x) else _special(x) for x in items]
@@ -97,7 +94,7 @@ def _array(content: Mapping[str, Any]) -> np.ndarray:
     shape = tuple(int(n) for n in content["shape"])
     dtype = _dtype(content["dtype"])
     values = content["values"]
-    if dtype.kind not in "biu":
+    if dtype.kind == "f":
         values = [float(x) for x in values]
     if len(values) != math.prod(shape):
         raise NotPlainError(f"An array of shape {shape} has {math.prod(shape)} elements; {len(values)} are given.")
@@ -105,10 +102,6 @@ def _array(content: Mapping[str, Any]) -> np.ndarray:
 
 
 def _dtype(name: str) -> np.dtype[Any]:
-    if name == "bfloat16":
-        import ml_dtypes  # the extension that such an array came from
-
-        return np.dtype(ml_dtypes.bfloat16)
     found = np.dtype(name)
     if found.kind not in "biuf":
         raise NotPlainError(f"Arrays of dtype {name!r} are not plain data.")
