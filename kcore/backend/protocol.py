@@ -42,7 +42,8 @@ class Backend(Protocol):
     """A loaded backend.
 
     It may also have `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no
-    memory with it. Without it, `asarray` serves.
+    memory with it; without it, `asarray` serves. And `release_caches()`, where the framework keeps compiled code of
+    functions that are gone: it is dropped, and compiled again where it is still wanted.
     """
 
     name: str
