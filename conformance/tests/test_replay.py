@@ -59,9 +59,9 @@ def test_a_token_holds_on_a_sound_backend(failing: Report, capsys: pytest.Captur
 
 
 def test_the_printed_command_reproduces_it_in_a_new_process(failing: Report) -> None:
-    token = failure(failing).replay
-    command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; from kcore_conformance.cli import main; "
-               "sys.exit(main())", "--backend", "faulty", "--plugin", "kcore_faulty", "--replay", token]  # fmt: skip
+    program = f"import sys; sys.path[:] = {sys.path!r}; from kcore_conformance.cli import main; sys.exit(main())"
+    arguments = ["--backend", "faulty", "--plugin", "kcore_faulty", "--replay", failure(failing).replay]
+    command = [sys.executable, "-c", program, *arguments]
     child = subprocess.run(command, capture_output=True, text=True, check=False)
     assert child.returncode == 1, child.stderr
     assert f"fails: {failure(failing).message.splitlines()[0]}" in child.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -49,11 +48,9 @@ def test_a_worker_that_dies_is_a_failure_with_the_example_that_killed_it(faulty:
 
 
 def test_a_worker_that_hangs_is_ended(faulty: str) -> None:
-    start = time.perf_counter()
-    report = run("^floor$|^abs$", 2, 2, timeout=8.0)
-    assert time.perf_counter() - start < 300
+    report = run("^floor$|^abs$", 2, 2, timeout=5.0)
     found = {o.prop: o for o in report.outcomes if o.subject == "floor"}
-    assert found["eager"].message.startswith("no answer within 8 s")
+    assert found["eager"].message.startswith("no answer within 5 s")
     assert replay.read(found["eager"].replay)[0].arguments is not None
     assert all(o.status == "passed" for o in report.outcomes if o.subject == "abs")
 

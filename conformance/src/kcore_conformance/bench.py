@@ -27,7 +27,7 @@ from kcore_conformance.properties import Property
 from kcore_conformance.registry import all_checks
 from kcore_conformance.result import Outcome
 from kcore_conformance.settings import Selection
-from kcore_conformance.trial import Finding, Search, Trial, describe, examine, once
+from kcore_conformance.trial import SHRINKING, Finding, Search, Trial, describe, examine, once
 
 #: Told of a unit and arguments before they are run; a worker keeps them for the case that it dies of them.
 Watch = Callable[[Unit, Mapping[str, Any]], None]
@@ -44,10 +44,14 @@ class Bench:
         backend: the loaded backend; it must be the active one while `run` is called.
         strict: whether only deviations of kind "upstream" are accepted.
         watch: told of each example before it runs.
+        shrinking: seconds that a counter-example may be shrunk.
     """
 
-    def __init__(self, backend: Any, *, strict: bool = False, watch: Watch | None = None) -> None:
+    def __init__(
+        self, backend: Any, *, strict: bool = False, watch: Watch | None = None, shrinking: float = SHRINKING
+    ) -> None:
         self.backend = backend
+        self.shrinking = shrinking
         self.strict = strict
         self.watch = watch
         self.deviations = list(declared_by(backend))
@@ -117,8 +121,9 @@ class Bench:
     def _property(self, unit: Unit, outcome: Outcome, declared: list[Deviation], count: int, turn: int) -> None:
         op, prop = replay.op_and_property(unit)
         search = Search(
-            count, zlib.crc32(unit.name.encode()) + turn, self.backend.capabilities.dtypes, listed=turn == 0
-        )
+            count, zlib.crc32(unit.name.encode()) + turn, self.backend.capabilities.dtypes, listed=turn == 0,
+            shrinking=self.shrinking,
+        )  # fmt: skip
         if self.watch is not None:
             watch = self.watch
             search.watch = lambda arguments: watch(unit, arguments)

@@ -57,9 +57,10 @@ def _items(session: pytest.Session, config: pytest.Config, name: str) -> list[py
             units = bench.plan(selection)
     except Exception as error:
         raise pytest.UsageError(f"The backend {name!r} cannot be tested: {error}") from error
+    called = [f"conformance[{name}:{unit.name}]" for unit in units]
     return [
-        ConformanceItem.from_parent(session, name=f"conformance[{name}:{unit.name}]", bench=bench, unit=unit)
-        for unit in units
+        ConformanceItem.from_parent(session, name=id, nodeid=id, bench=bench, unit=unit)
+        for id, unit in zip(called, units, strict=True)
     ]
 
 

@@ -24,7 +24,7 @@ from kcore_conformance.memory import peak
 from kcore_conformance.plan import Unit, grouped
 from kcore_conformance.result import Outcome, Report
 from kcore_conformance.settings import Selection, Setting
-from kcore_conformance.trial import describe
+from kcore_conformance.trial import SHRINKING, describe
 from kcore_conformance.workers import Done, Grant, Pool, Start
 
 #: Seconds that a worker may take for one property before it is ended.
@@ -88,7 +88,10 @@ def run(backend_name: str, setting: Setting, selection: Selection | None = None,
     start = time.perf_counter()
     try:
         if options.jobs > 1:
-            with Pool(options.jobs, Start(backend_name, options.plugins, options.strict), options.timeout) as pool:
+            # What is shrunk for long must not look as if it hung.
+            shrinking = min(SHRINKING, options.timeout / 4)
+            told = Start(backend_name, options.plugins, options.strict, shrinking)
+            with Pool(options.jobs, told, options.timeout) as pool:
                 report.add(_Run(pool, setting, selection, listener, start + seconds).outcomes())
                 report.memory = pool.memory
         else:

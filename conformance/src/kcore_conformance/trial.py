@@ -61,6 +61,7 @@ class Search:
         accept: only examples of which this is true count; None for all.
         watch: told of each example's arguments before it is run.
         listed: whether the examples that the declaration lists are run too, before any is drawn.
+        shrinking: seconds that a counter-example may be shrunk.
     """
 
     count: int
@@ -69,6 +70,7 @@ class Search:
     accept: Callable[[Arguments], bool] | None = None
     watch: Callable[[Arguments], None] | None = None
     listed: bool = True
+    shrinking: float = SHRINKING
 
 
 @dataclass
@@ -80,8 +82,8 @@ class _Record:
     since: float = 0.0
     failing: set[str] = field(default_factory=set)
 
-    def spent(self) -> bool:
-        return self.last is not None and time.perf_counter() - self.since > SHRINKING
+    def shrunk_for(self) -> float:
+        return time.perf_counter() - self.since if self.last is not None else 0.0
 
     def note(self, error: Exception, arguments: Arguments, key: str) -> None:
         if self.last is None:
@@ -123,7 +125,7 @@ def _drawn(op: Op, prop: Property, backend: Any, search: Search) -> Trial:
             hypothesis.assume(search.accept(arguments))
         before = plain.copy(arguments)  # a faulty backend may overwrite what it is given
         key = _key(before) if record.last is not None else ""
-        if record.spent() and key not in record.failing:
+        if record.shrunk_for() > search.shrinking and key not in record.failing:
             return  # nothing smaller is looked for any more
         record.tried += 1
         if search.watch is not None:

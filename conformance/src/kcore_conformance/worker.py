@@ -54,7 +54,7 @@ def _load(start: Mapping[str, Any]) -> tuple[contextlib.AbstractContextManager[A
     def watch(unit: Unit, arguments: Mapping[str, Any]) -> None:
         box.write_text(json.dumps(replay.Example(unit, arguments).as_dict()), encoding="utf-8")
 
-    return scope, Bench(backend, strict=start["strict"], watch=watch)
+    return scope, Bench(backend, strict=start["strict"], watch=watch, shrinking=start["shrinking"])
 
 
 def _answer(bench: Bench, question: Mapping[str, Any]) -> dict[str, Any]:

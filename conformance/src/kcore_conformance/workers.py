@@ -21,11 +21,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from kcore.errors import BackendError
-from kcore_conformance import replay
+from kcore.errors import ArgumentError, BackendError
+from kcore_conformance import plain, replay
 from kcore_conformance.plan import Unit
+from kcore_conformance.replay import Example
 from kcore_conformance.result import Outcome
 from kcore_conformance.settings import Selection
+from kcore_conformance.trial import SHRINKING
 
 #: Says how many examples are drawn for a unit when its time comes; None leaves it out.
 Grant = Callable[[Unit], int | None]
@@ -55,11 +57,12 @@ class Done:
 
 @dataclass(frozen=True)
 class Start:
-    """What a worker is told first."""
+    """What a worker is told first; `Bench` knows what the rest means."""
 
     backend: str
     plugins: tuple[str, ...] = ()
     strict: bool = False
+    shrinking: float = SHRINKING
 
 
 class DiedError(Exception):
@@ -154,7 +157,9 @@ class Pool:
             answer = worker.ask({"unit": asdict(unit), "count": count, "turn": turn}, self.timeout)
         except (DiedError, BackendError) as error:
             self.deaths += 1
-            return unit.outcome("failed", examples=1, message=str(error), replay=worker.last_example(unit))
+            last = worker.last_example(unit)
+            message = f"{error}\n    with {plain.show(last.arguments)}" if last.arguments else str(error)
+            return unit.outcome("failed", examples=1, message=message, replay=last.token())
         return Outcome.from_dict(answer["outcome"])
 
 
@@ -248,13 +253,13 @@ class _Worker:
         fatal = [x for x in lines if x.startswith("Fatal Python error")]
         return (fatal or lines or [""])[-1].strip()[:300]
 
-    def last_example(self, unit: Unit) -> str:
-        """The token of what ran when the process died."""
+    def last_example(self, unit: Unit) -> Example:
+        """What ran when the process died."""
         try:
             (example,) = replay.read(str(self._box))
-        except (replay.ReplayError, ValueError):
-            return unit.name
-        return example.token() if example.unit == unit else unit.name
+        except ArgumentError:  # nothing was written, or only in part
+            return Example(unit)
+        return example if example.unit == unit else Example(unit)
 
     def rest(self) -> None:
         """Between two subjects: let the worker free what it can; renew it when it is too large all the same."""

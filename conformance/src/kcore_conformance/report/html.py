@@ -67,7 +67,7 @@ def _summary(report: Report) -> str:
         _card("deviations", str(len(report.deviating())), "declared", "warn" if report.deviating() else ""),
         _card("properties", str(len(report.outcomes)), ""),
         _card("examples", f"{report.examples:,}", f"{report.cut:,} cut by the budget" if report.cut else ""),
-        _card("time", clock(report.seconds), f"{report.jobs} worker{'s' * (report.jobs > 1)}"),
+        _card("time", clock(report.seconds), f"{report.jobs} processes" if report.jobs > 1 else "one process"),
     ]
     if report.memory:
         cards.append(_card("memory", f"{report.memory:,}", "MiB, largest process"))
