@@ -42,8 +42,7 @@ class Function:
         self.single = not isinstance(outputs, (list, tuple))
         self.outputs = [as_symbolic(x) for x in ([outputs] if self.single else outputs)]
         self.name = name
-        # Results whose size depends on their values: compiled code leaves them padded.
-        self._padded = [i for i, x in enumerate(self.outputs) if _made_by(x, "drop_padding")]
+        self._to_finish = [(i, x.node) for i, x in enumerate(self.outputs) if _is_finished_on_the_host(x)]  # type: ignore[attr-defined]
         self._phase_at = next((i for i, x in enumerate(self.inputs) if phase.is_phase(x)), None)
         self._feeds = [x for x in self.inputs if not phase.is_phase(x) and isinstance(x, Symbolic)]
         self._skip = [i for i, x in enumerate(self.inputs) if not isinstance(x, Symbolic)]  # a fixed phase: an int
@@ -58,10 +57,8 @@ class Function:
         backend = active.backend()
         training, values = self._split(inputs)
         results = [backend.to_numpy(x) for x in self.run_native(values, training, backend)]
-        for i in self._padded:
-            from kcore.ops.ctc_reference import without_padding
-
-            results[i] = without_padding(results[i], self.outputs[i].node.arguments["fill"])  # type: ignore[attr-defined]
+        for i, node in self._to_finish:
+            results[i] = node.op.fetched(results[i], node.arguments)
         return results[0] if self.single else results
 
     def _split(self, inputs: Sequence[Any]) -> tuple[int, list[Any]]:
@@ -84,9 +81,19 @@ class Function:
         """Run on values for the placeholders alone (no phase); returns native tensors, which may still be computing."""
         backend = backend if backend is not None else active.backend()
         executable = self._executable(training, backend)
-        natives = [convert(backend, tensor, value) for tensor, value in zip(self._feeds, values)]
+        natives = [
+            value if _likeness(value) in fitting else self._fed(executable, i, value)
+            for i, (value, fitting) in enumerate(zip(values, executable.fitting))
+        ]
         self.steps += 1
         return executable(natives, self.steps)
+
+    def _fed(self, executable: Executable, i: int, value: Any) -> Any:
+        """A value converted for placeholder `i`; what passes as it is will not be looked at again."""
+        native = convert(executable.backend, self._feeds[i], value)
+        if native is value:
+            executable.fitting[i].add(_likeness(value))
+        return native
 
     def prepared(self, training: int, backend: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
         """`run_native` for a loop: takes NumPy arrays of the placeholders' dtypes and shapes, unchecked."""
@@ -130,6 +137,8 @@ class Executable:
             owner.feeds, outputs, [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]
         )
         self.state, self.params, self.uses_key = emitter.state, emitter.params, emitter.uses_key
+        #: Per placeholder: (type, shape, dtype) of native values that need no conversion.
+        self.fitting: list[set[Any]] = [set() for _ in owner.feeds]
         self._by_value = backend.state_style == "value"
         self._epoch = -1
         self._compiled: Any = None
@@ -161,6 +170,10 @@ class Executable:
             self._bound = refs
             self._refs = (state, params)  # keeps ids from being reused
         self._epoch = variables_module.storage_epoch
+
+
+def _likeness(value: Any) -> Any:
+    return type(value), getattr(value, "shape", None), getattr(value, "dtype", None)
 
 
 def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
@@ -218,8 +231,8 @@ def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
     return results
 
 
-def _made_by(value: Symbolic, op: str) -> bool:
-    return isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.name == op
+def _is_finished_on_the_host(value: Symbolic) -> bool:
+    return isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.fetched is not None
 
 
 def _identifier(name: str) -> str:
