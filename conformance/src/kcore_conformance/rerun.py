@@ -26,7 +26,8 @@ def rerun(example: Example, backend: Any) -> tuple[bool, str]:
         Whether it holds now, and the text to print.
     """
     unit = example.unit
-    lines = [f"{unit.name} on {backend.name}"]
+    place = "" if example.listed is None else f"#{example.listed}"
+    lines = [f"{unit.name}{place} on {backend.name}"]
     if unit.kind == "check":
         finding = run_check(unit, backend)
     elif (arguments := _arguments(example, backend)) is None:
