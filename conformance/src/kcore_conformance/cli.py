@@ -30,6 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KcoreError as error:
         print(f"kcore-conformance: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("kcore-conformance: interrupted", file=sys.stderr)
+        return 130
 
 
 def _run(arguments: argparse.Namespace) -> int:
