@@ -63,10 +63,18 @@ def plan(selection: Selection) -> list[Unit]:
         for op in sorted(REGISTRY.values(), key=lambda op: op.name)
         if op.cases is not None
         for prop in PROPERTIES
-        if prop.applies(op)
+        if _applies(prop, op)
     ]
     wanted = [u for u in units if u.level <= selection.top and selection.wants(u.subject)]
     return sorted(wanted, key=lambda u: u.level)  # stable: keeps checks before ops, and ops by name
+
+
+def _applies(prop: Property, op: Op) -> bool:
+    """Whether a property applies; where that cannot be told, for a backend that lacks members, running it will tell."""
+    try:
+        return prop.applies(op)
+    except Exception:  # noqa: BLE001
+        return True
 
 
 def grouped(units: Iterable[Unit]) -> list[list[Unit]]:

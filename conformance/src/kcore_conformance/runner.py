@@ -6,13 +6,14 @@ an example of each unit was seen to cost, until all examples are drawn or the ti
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import hypothesis
 
@@ -64,7 +65,20 @@ class Options:
 
 
 class _Executor(Protocol):
+    """Where units are run: a context that is left when all is done."""
+
     jobs: int
+
+    @property
+    def memory(self) -> int:
+        """MiB of the largest process so far."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def load(self) -> None:
+        """Load the backend; raises what the backend raises."""
 
     def run(self, groups: list[list[Unit]], grant: Grant, turn: int) -> Iterator[Done]:
         """Run the units, each with the examples that are granted to it when its time comes."""
@@ -86,23 +100,25 @@ def run(backend_name: str, setting: Setting, selection: Selection | None = None,
         partial=selection.ops is not None, jobs=options.jobs, plugins=options.plugins, budget=seconds,
     )  # fmt: skip
     start = time.perf_counter()
-    try:
-        if options.jobs > 1:
-            # What is shrunk for long must not look as if it hung.
-            shrinking = min(SHRINKING, options.timeout / 4)
-            told = Start(backend_name, options.plugins, options.strict, shrinking)
-            with Pool(options.jobs, told, options.timeout) as pool:
-                report.add(_Run(pool, setting, selection, listener, start + seconds).outcomes())
-                report.memory = pool.memory
+    with contextlib.ExitStack() as stack:
+        try:
+            executor = stack.enter_context(_executor(backend_name, options))
+            executor.load()
+        except Exception as error:  # noqa: BLE001 - a backend that cannot be loaded is a finding
+            report.add([Outcome(0, "plug-in", "loads", "failed", message=describe(error))])
         else:
-            with active.backend_scope(backend_name) as backend:
-                here = _Here(Bench(backend, strict=options.strict))
-                report.add(_Run(here, setting, selection, listener, start + seconds).outcomes())
-    except Exception as error:  # noqa: BLE001 - a backend that cannot be loaded is a finding
-        report.outcomes = [Outcome(0, "plug-in", "loads", "failed", message=describe(error))]
-    report.memory = max(report.memory, peak() if options.jobs == 1 else 0)
+            report.add(_Run(executor, setting, selection, listener, start + seconds).outcomes())
+            report.memory = executor.memory
     report.seconds = time.perf_counter() - start
     return report
+
+
+def _executor(backend_name: str, options: Options) -> _Executor:
+    if options.jobs == 1:
+        return _Here(backend_name, options)
+    # What is shrunk for long must not look as if it hung.
+    shrinking = min(SHRINKING, options.timeout / 4)
+    return Pool(options.jobs, Start(backend_name, options.plugins, options.strict, shrinking), options.timeout)
 
 
 class _Here:
@@ -110,8 +126,25 @@ class _Here:
 
     jobs = 1
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
+    def __init__(self, backend_name: str, options: Options) -> None:
+        self.name = backend_name
+        self.options = options
+        self.scope = contextlib.ExitStack()
+        self.bench: Bench
+
+    @property
+    def memory(self) -> int:
+        return peak()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.scope.close()
+
+    def load(self) -> None:
+        backend = self.scope.enter_context(active.backend_scope(self.name))
+        self.bench = Bench(backend, strict=self.options.strict)
 
     def run(self, groups: list[list[Unit]], grant: Grant, turn: int) -> Iterator[Done]:
         for group in groups:

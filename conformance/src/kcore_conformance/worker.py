@@ -49,6 +49,8 @@ def _load(start: Mapping[str, Any]) -> tuple[contextlib.AbstractContextManager[A
         plugin.register(importlib.import_module(module))
     scope = contextlib.ExitStack()
     backend = scope.enter_context(active.backend_scope(start["backend"]))
+    with contextlib.suppress(Exception):  # where it can be set: several workers may share one GPU
+        backend.configure(memory_growth=True)
     box = Path(start["box"])
 
     def watch(unit: Unit, arguments: Mapping[str, Any]) -> None:

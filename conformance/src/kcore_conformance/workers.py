@@ -90,8 +90,15 @@ class Pool:
         """MiB of the largest worker so far."""
         return max(w.memory for w in self._workers)
 
+    def load(self) -> None:
+        """Start one worker: a backend that cannot be loaded is told once, before anything else.
+
+        Raises:
+            BackendError: it cannot.
+        """
+        self._workers[0].begin()
+
     def __enter__(self) -> Self:
-        self._workers[0].begin()  # a backend that cannot be loaded is told once, before anything else
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
@@ -101,12 +108,15 @@ class Pool:
 
     def plan(self, selection: Selection) -> list[Unit]:
         """The units of a selection that apply to the backend."""
-        return [Unit(**x) for x in self._workers[0].ask({"plan": asdict(selection)}, self.timeout)["units"]]
+        return [Unit(**x) for x in self._ask({"plan": asdict(selection)})["units"]]
 
     def stale(self) -> list[Outcome]:
         """Errors for declared deviations that concern nothing in the suite."""
-        answer = self._workers[0].ask({"stale": True}, self.timeout)
-        return [Outcome.from_dict(x) for x in answer["outcomes"]]
+        return [Outcome.from_dict(x) for x in self._ask({"stale": True})["outcomes"]]
+
+    def _ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        self._workers[0].begin()  # it may have been let go
+        return self._workers[0].ask(question, self.timeout)
 
     def run(self, groups: list[list[Unit]], grant: Grant, turn: int) -> Iterator[Done]:
         """Run all units; they come in the order in which they are finished."""
