@@ -24,7 +24,8 @@ class Capabilities:
     Attributes:
         autodiff: it has `value_and_grad`; otherwise the core expands gradients by its own VJP rules.
         dtypes: dtypes that it computes in; others are refused with an error that says so.
-        sparse: it has native sparse tensors.
+        sparse: it has native sparse tensors, kernels for the ops in `kcore.ops.sparse`, and the methods `is_sparse`,
+            `from_sparse` and `to_sparse`. Otherwise sparse values reach it as dense tensors.
         compiles: `finalize` traces per concrete shape (first calls are slow).
         devices: kinds of devices it may use.
     """
@@ -44,6 +45,9 @@ class Backend(Protocol):
     It may also have `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no
     memory with it; without it, `asarray` serves. And `release_caches()`, where the framework keeps compiled code of
     functions that are gone: it is dropped, and compiled again where it is still wanted.
+
+    One with `capabilities.sparse` has `is_sparse(value) -> bool` for any value, `from_sparse(SparseArray, dtype)` and
+    `to_sparse(native) -> SparseArray`; its sparse tensors are native ones (`is_native`, `spec_of` with `sparse=True`).
     """
 
     name: str

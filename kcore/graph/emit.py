@@ -21,6 +21,7 @@ from kcore.graph import ir
 from kcore.graph.gradients import dependencies, slice_of
 from kcore.graph.ir import Node, Subgraph, Symbolic, SymbolicTensor
 from kcore.graph.schedule import Region, schedule
+from kcore.sparse import to_native
 from kcore.variables import Variable
 
 _serial = itertools.count(1)
@@ -327,7 +328,10 @@ class Emitter:
         key = -id(node) if host else id(node)
         if key not in self._constants:
             array, dtype = node.arguments["value"], node.arguments["dtype"]
-            native = np.asarray(array) if host else self.backend.asarray(array, dtype)
+            if node.outputs[0].spec.sparse:
+                native = to_native(self.backend, array, dtype)
+            else:
+                native = np.asarray(array) if host else self.backend.asarray(array, dtype)
             self._constants[key] = (node, self._hoist("constant", native))
         return self._constants[key][1]
 

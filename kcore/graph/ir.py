@@ -21,7 +21,7 @@ _serial = itertools.count()
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Shape (unknown dimensions are None) and dtype of a tensor.
+    """Shape (unknown dimensions are None) and dtype of a tensor, and whether it is kept as a sparse one.
 
     >>> TensorSpec((None, 3), "float32").rank
     2
@@ -29,6 +29,7 @@ class TensorSpec:
 
     shape: tuple[int | None, ...]
     dtype: str
+    sparse: bool = False
 
     @property
     def rank(self) -> int:
@@ -37,11 +38,11 @@ class TensorSpec:
 
     def with_dtype(self, dtype: str) -> TensorSpec:
         """The same shape with another dtype."""
-        return TensorSpec(self.shape, dtype)
+        return TensorSpec(self.shape, dtype, self.sparse)
 
     def with_shape(self, shape: Iterable[int | None]) -> TensorSpec:
         """The same dtype with another shape."""
-        return TensorSpec(tuple(shape), self.dtype)
+        return TensorSpec(tuple(shape), self.dtype, self.sparse)
 
 
 class Symbolic:
@@ -197,7 +198,7 @@ class SymbolicTensor(Symbolic):
         return self._name
 
     def __repr__(self) -> str:
-        kind = self.node.op.name if self.node else "placeholder"
+        kind = ("sparse " if self.spec.sparse else "") + (self.node.op.name if self.node else "placeholder")
         return f"<SymbolicTensor {self.name!r} shape={self.shape} dtype={self.dtype} ({kind})>"
 
 

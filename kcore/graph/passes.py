@@ -7,6 +7,7 @@ constants, expands composites that the backend does not override, and, for backe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,15 @@ class Rewriter:
         self.host: set[int] = set()
         self._saves: bool | None = None  # whether loops keep what each step was given, for their gradients
         self._nested: set[int] = set()  # gradients that are differentiated again
-        for value in feeds:
-            self._remember(value, value)
+        self.feeds = [self._fed(value) for value in feeds]
+
+    def _fed(self, value: Symbolic) -> Symbolic:
+        """The input that a placeholder becomes: a sparse one is fed dense to a backend without sparse tensors."""
+        new = value
+        if value.spec.sparse and not self.backend.capabilities.sparse:
+            new = SymbolicTensor(replace(value.spec, sparse=False), name=value.name)
+        self._remember(value, new)
+        return new
 
     # --- the walk ---------------------------------------------------------------------------------------------------
 
@@ -102,12 +110,14 @@ class Rewriter:
             return self._gradient(node, arguments)
         if op.name == "select_phase":
             return self.rewrite([_choice(arguments)])
+        if op.name == "constant" and node.outputs[0].spec.sparse and not self.backend.capabilities.sparse:
+            return [constant_node(arguments["value"].toarray(), arguments["dtype"])]
         if op.name == "cast" and arguments["x"].dtype == arguments["dtype"]:
             return [arguments["x"]]
         folded = self._fold(node, arguments)
         if folded is not None:
             return [folded]
-        if op.body is not None and not self._overridden(op, arguments):
+        if op.body is not None and not self._overridden(node, arguments):
             return self._expand(node, arguments)
         if op.body is None and op.name not in self.backend.kernels and op.name not in STRUCTURAL:
             raise unsupported(op, self.backend.name)
@@ -135,9 +145,9 @@ class Rewriter:
             return ir.map_values(self._get, value)
         return value
 
-    def _overridden(self, op: Any, arguments: dict[str, Any]) -> bool:
-        values = ir.values_in(list(arguments.values()))
-        if values and all(self._is_host(v) for v in values):
+    def _overridden(self, node: Node, arguments: dict[str, Any]) -> bool:
+        op, values = node.op, ir.values_in(list(arguments.values()))
+        if values and all(self._is_host(v) for v in values) and not node.outputs[0].spec.sparse:
             return False  # shape arithmetic is done on the host, in primitives
         specs = {
             p: ir.map_values(lambda v: v.spec, arguments[p]) if op.kinds[p] not in ("attr", "dims") else arguments[p]
@@ -216,7 +226,10 @@ class Rewriter:
 
     def _is_host(self, value: Symbolic) -> bool:
         return id(value) in self.host or (
-            isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.name == "constant"
+            isinstance(value, SymbolicTensor)
+            and value.node is not None
+            and value.node.op.name == "constant"
+            and not value.spec.sparse
         )
 
     def _fold(self, node: Node, arguments: dict[str, Any]) -> Symbolic | None:
@@ -243,9 +256,11 @@ STRUCTURAL = frozenset({"constant", "gradient", "assign", "select_phase", "nativ
 
 
 def constant_value(value: Symbolic) -> np.ndarray | None:
-    """The array of a constant, None for anything else."""
+    """The array of a constant, None for anything else (sparse constants too)."""
     node = getattr(value, "node", None)
-    return node.arguments["value"] if node is not None and node.op.name == "constant" else None
+    if node is None or node.op.name != "constant" or value.spec.sparse:
+        return None
+    return node.arguments["value"]  # type: ignore[no-any-return]
 
 
 def _choice(arguments: dict[str, Any]) -> Symbolic:

@@ -27,6 +27,7 @@ from kcore.ops import (  # noqa: F401 - declared by being imported
     recurrent,
     reduction,
     shaping,
+    sparse,
     structural,
 )
 from kcore.ops.spec import REGISTRY, Op

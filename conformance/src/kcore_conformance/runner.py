@@ -64,32 +64,6 @@ class Options:
     timeout: float = TIMEOUT
 
 
-class _Executor(Protocol):
-    """Where units are run: a context that is left when all is done."""
-
-    jobs: int
-
-    @property
-    def memory(self) -> int:
-        """MiB of the largest process so far."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-    def load(self) -> None:
-        """Load the backend; raises what the backend raises."""
-
-    def run(self, groups: list[list[Unit]], grant: Grant, turn: int) -> Iterator[Done]:
-        """Run the units, each with the examples that are granted to it when its time comes."""
-
-    def plan(self, selection: Selection) -> list[Unit]:
-        """The units of a selection."""
-
-    def stale(self) -> list[Outcome]:
-        """Errors for declared deviations that concern nothing."""
-
-
 def run(backend_name: str, setting: Setting, selection: Selection | None = None, listener: Listener | None = None,
         options: Options | None = None) -> Report:  # fmt: skip
     """Run the suite on a backend; never raises for what the backend does wrong."""
@@ -102,7 +76,8 @@ def run(backend_name: str, setting: Setting, selection: Selection | None = None,
     start = time.perf_counter()
     with contextlib.ExitStack() as stack:
         try:
-            executor = stack.enter_context(_executor(backend_name, options))
+            executor = _executor(backend_name, options)
+            stack.enter_context(executor)
             executor.load()
         except Exception as error:  # noqa: BLE001 - a backend that cannot be loaded is a finding
             report.add([Outcome(0, "plug-in", "loads", "failed", message=describe(error))])
@@ -113,7 +88,7 @@ def run(backend_name: str, setting: Setting, selection: Selection | None = None,
     return report
 
 
-def _executor(backend_name: str, options: Options) -> _Executor:
+def _executor(backend_name: str, options: Options) -> Pool | _Here:
     if options.jobs == 1:
         return _Here(backend_name, options)
     # What is shrunk for long must not look as if it hung.
@@ -122,7 +97,7 @@ def _executor(backend_name: str, options: Options) -> _Executor:
 
 
 class _Here:
-    """Runs units in this process, in order."""
+    """Runs units in this process, in order: what `Pool` does with workers, under the same names."""
 
     jobs = 1
 
@@ -163,7 +138,7 @@ class _Here:
 class _Run:
     """One run: its turns, and what is known of each unit so far."""
 
-    def __init__(self, executor: _Executor, setting: Setting, selection: Selection, listener: Listener | None,
+    def __init__(self, executor: Pool | _Here, setting: Setting, selection: Selection, listener: Listener | None,
                  deadline: float) -> None:  # fmt: skip
         self.executor = executor
         self.setting = setting

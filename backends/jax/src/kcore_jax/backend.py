@@ -16,14 +16,16 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.sparse import BCOO
 
 from kcore import config
 from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes as core_dtypes
+from kcore.sparse import SparseArray
 from kcore_jax import dtypes
-from kcore_jax.kernels import KERNELS
+from kcore_jax.kernels import KERNELS, sparse
 from kcore_jax.kernels.control import strong
 from kcore_jax.kernels.creation import fold, key_words
 
@@ -44,6 +46,7 @@ class JaxBackend:
         return Capabilities(
             autodiff=True,
             dtypes=dtypes.available(),
+            sparse=True,
             compiles=True,
             devices=("cpu", "gpu", "tpu"),
             extra={"narrowed": {} if jax.config.jax_enable_x64 else dict(dtypes.NARROW)},
@@ -52,8 +55,8 @@ class JaxBackend:
     # --- tensors ----------------------------------------------------------------------------------
 
     def is_native(self, value: Any) -> bool:
-        """Whether the value is a JAX array or tracer."""
-        return isinstance(value, jax.Array)
+        """Whether the value is a JAX array or tracer, or a sparse one (BCOO)."""
+        return isinstance(value, (jax.Array, BCOO))
 
     def asarray(self, value: Any, dtype: str | None = None) -> Any:
         """A JAX array; of the dtype that JAX has for `dtype`."""
@@ -76,7 +79,23 @@ class JaxBackend:
 
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and native dtype."""
-        return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype))
+        return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype), isinstance(value, BCOO))
+
+    # --- sparse tensors ---------------------------------------------------------------------------
+
+    def is_sparse(self, value: Any) -> bool:
+        """Whether it is a BCOO tensor."""
+        return isinstance(value, BCOO)
+
+    def from_sparse(self, value: SparseArray, dtype: str) -> BCOO:
+        """A BCOO tensor, padded."""
+        return sparse.padded(value.indices, dtypes.narrowed(value.values, dtypes.native(dtype)), value.shape)
+
+    def to_sparse(self, value: BCOO) -> SparseArray:
+        """The entries without padding."""
+        indices = np.asarray(value.indices)
+        inside = (indices < np.asarray(value.shape)).all(axis=1)
+        return SparseArray.of(indices[inside], self.to_numpy(value.data)[inside], value.shape)
 
     # --- state ------------------------------------------------------------------------------------
 

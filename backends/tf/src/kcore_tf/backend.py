@@ -13,6 +13,7 @@ import tensorflow as tf
 from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.sparse import SparseArray
 from kcore_tf.kernels import INPLACE, KERNELS
 from kcore_tf.kernels.random import fold_key, step_key
 
@@ -20,6 +21,7 @@ DTYPES = {name: tf.as_dtype(name) for name in (
     "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "bfloat16", "float32",
     "float64")}  # fmt: skip
 _NATIVE = (tf.Tensor, tf.Variable)
+_ALL_NATIVE = (*_NATIVE, tf.SparseTensor)
 
 
 #: Environment variable that asks for executables compiled by XLA.
@@ -31,7 +33,7 @@ class Backend:
 
     name = "tensorflow"
     state_style = "ref"
-    capabilities = Capabilities(dtypes=frozenset(DTYPES), compiles=True, devices=("cpu", "gpu"))
+    capabilities = Capabilities(dtypes=frozenset(DTYPES), sparse=True, compiles=True, devices=("cpu", "gpu"))
     kernels = KERNELS
     inplace = INPLACE
     _session: Any = None
@@ -41,8 +43,8 @@ class Backend:
     # --- values -----------------------------------------------------------------------------------------------------
 
     def is_native(self, value: Any) -> bool:
-        """Tensors and variables."""
-        return isinstance(value, _NATIVE)
+        """Tensors, variables and sparse tensors."""
+        return isinstance(value, _ALL_NATIVE)
 
     def asarray(self, value: Any, dtype: str | None = None) -> Any:
         """A tensor of the dtype; NumPy data are copied."""
@@ -62,7 +64,21 @@ class Backend:
 
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and dtype."""
-        return TensorSpec(tuple(value.shape), value.dtype.name)
+        return TensorSpec(tuple(value.shape), value.dtype.name, isinstance(value, tf.SparseTensor))
+
+    # --- sparse tensors ---------------------------------------------------------------------------------------------
+
+    def is_sparse(self, value: Any) -> bool:
+        """Whether it is a `tf.SparseTensor`."""
+        return isinstance(value, tf.SparseTensor)
+
+    def from_sparse(self, value: SparseArray, dtype: str) -> Any:
+        """A `tf.SparseTensor`."""
+        return tf.SparseTensor(value.indices, self.asarray(value.values, dtype), value.shape)
+
+    def to_sparse(self, value: Any) -> SparseArray:
+        """The entries of a `tf.SparseTensor`."""
+        return SparseArray.of(value.indices.numpy(), self.to_numpy(value.values), value.shape)
 
     # --- state ------------------------------------------------------------------------------------------------------
 
@@ -105,7 +121,7 @@ class Backend:
             shapes = tuple([x.shape for x in inputs])
             trace = traces.get(shapes)
             if trace is None:
-                specs = [tf.TensorSpec(x.shape, x.dtype) for x in inputs]
+                specs = [_type_of(x) for x in inputs]
                 key_spec = None if key is None else tf.TensorSpec((2,), tf.int64)
                 trace = traces[shapes] = _flat_call(compiled.get_concrete_function(key_spec, *specs))
             # Of a function with updates alone a trace returns None.
@@ -186,15 +202,31 @@ def _common_spec(first: Any, second: Any) -> TensorSpec:
     return TensorSpec(tuple(a if a == b else None for a, b in pairs), first.dtype.name)
 
 
+def _type_of(x: Any) -> Any:
+    return (tf.SparseTensorSpec if isinstance(x, tf.SparseTensor) else tf.TensorSpec)(x.shape, x.dtype)
+
+
+def _has_parts(structure: Any) -> bool:
+    """Whether tensors in the structure are made of several, as sparse ones are."""
+    return len(tf.nest.flatten(structure, expand_composites=True)) > len(tf.nest.flatten(structure))
+
+
 def _flat_call(trace: Any) -> Callable[..., Any]:
     """A call of a trace from tensors to tensors, without the binding of arguments where that can be had."""
     direct = getattr(getattr(trace, "_inference_function", None), "call_flat", None)
     if direct is None:
         return trace  # type: ignore[no-any-return]
     captured = tuple(trace.captured_inputs)
+    given, results = trace.structured_input_signature, trace.structured_outputs
 
     def call(*tensors: Any) -> Any:
         return direct(*tensors, *captured) or ()
 
+    def call_on_parts(*tensors: Any) -> Any:
+        parts = tf.nest.flatten(tensors, expand_composites=True)
+        return tf.nest.pack_sequence_as(results, direct(*parts, *captured) or (), expand_composites=True)
+
+    if _has_parts(given) or _has_parts(results):
+        call = call_on_parts
     call.trace = trace  # the trace must live as long as its calls
     return call

@@ -14,7 +14,9 @@ import torch
 from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.sparse import SparseArray
 from kcore_torch import kernels as tables
+from kcore_torch.kernels import sparse
 from kcore_torch.kernels.random import fold_key, step_key
 from kcore_torch.kernels.table import DTYPES, NAMES, devices
 
@@ -36,7 +38,7 @@ class TorchBackend:
     def __init__(self) -> None:
         kinds = ("cpu",) if devices[0].type == "cpu" else ("cpu", "gpu")
         names = frozenset(DTYPES) - {"uint16", "uint32", "uint64"}  # PyTorch has hardly any kernels for these
-        self.capabilities = Capabilities(dtypes=names, devices=kinds)
+        self.capabilities = Capabilities(dtypes=names, sparse=True, devices=kinds)
 
     # --- tensors ----------------------------------------------------------------------------------------------------
 
@@ -70,7 +72,28 @@ class TorchBackend:
         """Shape and dtype."""
         if not isinstance(value, torch.Tensor):
             value = _from_host(np.asarray(value))
-        return TensorSpec(tuple(value.shape), NAMES[value.dtype])
+        return TensorSpec(tuple(value.shape), NAMES[value.dtype], value.layout is not torch.strided)
+
+    # --- sparse tensors ---------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def is_sparse(value: Any) -> bool:
+        """Whether it is a torch.Tensor of any sparse layout."""
+        return isinstance(value, torch.Tensor) and value.layout is not torch.strided
+
+    @staticmethod
+    def from_sparse(value: SparseArray, dtype: str) -> torch.Tensor:
+        """A coalesced COO tensor."""
+        values = torch.from_numpy(value.values).to(devices[-1], DTYPES[dtype], copy=True)
+        return sparse.coo(torch.from_numpy(value.indices.T).to(devices[-1]), values, value.shape)
+
+    @staticmethod
+    def to_sparse(value: torch.Tensor) -> SparseArray:
+        """The entries of a tensor of any sparse layout."""
+        value = sparse.coalesced(value.detach())
+        entries = value.values()
+        entries = entries.float() if entries.dtype is torch.bfloat16 else entries
+        return SparseArray.of(value.indices().cpu().numpy().T, entries.cpu().numpy(), value.shape)
 
     # --- state ------------------------------------------------------------------------------------------------------
 

@@ -1,3 +1,3 @@
 """The fixed checks, one level or topic a file; importing this package registers them."""
 
-from kcore_conformance.checks import autodiff, discovery, functions, random, tensors, training  # noqa: F401
+from kcore_conformance.checks import autodiff, discovery, functions, random, sparse, tensors, training  # noqa: F401

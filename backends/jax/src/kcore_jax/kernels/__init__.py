@@ -13,6 +13,7 @@ from kcore_jax.kernels import (  # noqa: F401 - entered by being imported
     recurrent,
     reduction,
     shaping,
+    sparse,
 )
 from kcore_jax.kernels.table import KERNELS
 

@@ -14,6 +14,7 @@ from kcore_tf.kernels import (  # noqa: F401 - each import enters kernels
     recurrent,
     reduction,
     shaping,
+    sparse,
 )
 from kcore_tf.kernels.table import INPLACE, KERNELS
 

@@ -15,6 +15,7 @@ from kcore_torch.kernels import (  # noqa: F401 - entered by being imported
     recurrent,
     reduction,
     shaping,
+    sparse,
 )
 from kcore_torch.kernels.table import inplace, kernels
 
