@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import doctest
 import io
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from kcore_conformance import budget, cli, runner
+from kcore.backend.reference.backend import NumpyBackend
+from kcore_conformance import budget, cli, deviations, memory, plain, progress, runner
+from kcore_conformance.bench import Bench
 from kcore_conformance.plan import Unit
 from kcore_conformance.progress import Bar, Lines
 from kcore_conformance.registry import all_checks, top_level
@@ -73,6 +77,28 @@ def test_with_time_all_examples_are_drawn_over_several_turns() -> None:
 def test_a_later_turn_draws_other_examples(faulty: str) -> None:
     whole = runner.run(faulty, Setting("two turns", 60, 1, 1e6), Selection(2, "^tanh$"))
     assert {o.prop for o in whole.failures()} >= {"eager", "compiled"}
+
+
+def test_a_bench_that_has_grown_lets_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    released, resident = [], [100]
+    backend = NumpyBackend()
+    backend.release_caches = lambda: released.append(resident[0])
+    monkeypatch.setattr(memory, "now", lambda: resident[0])
+    bench = Bench(backend)
+    for resident[0] in (150, 227, 228, 300, 400):
+        bench.free()
+    assert released == [228, 400]
+
+
+def test_memory_is_told_in_mebibytes() -> None:
+    assert 10 < memory.now() <= memory.peak() * 1.1 < 2**20
+
+
+@pytest.mark.parametrize("module", [budget, deviations, plain, progress], ids=lambda m: m.__name__)
+def test_examples_in_docstrings_hold(module: ModuleType) -> None:
+    result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_the_top_level_is_the_highest_that_has_checks() -> None:

@@ -90,6 +90,7 @@ class Bench:
         release = getattr(self.backend, "release_caches", None)
         if release is not None:
             release()
+        memory.trim()
         self._resident = memory.now()
 
     def stale(self) -> list[Outcome]:
