@@ -25,14 +25,14 @@ _SAME: dict[str, str] = {
     "greater_equal": "greater_equal", "less": "less", "less_equal": "less_equal", "logical_and": "logical_and",
     "logical_or": "logical_or", "logical_not": "logical_not", "where": "where", "matmul": "matmul", "abs": "abs",
     "zeros_like": "zeros_like", "reshape": "reshape", "transpose": "permute_dims", "broadcast_to": "broadcast_to",
-    "tile": "tile",
+    "tile": "tile", "bitwise_and": "bitwise_and", "bitwise_xor": "bitwise_xor",
 }  # fmt: skip
 
 
 def table(xp: Any, dtype_of: Callable[[str], Any]) -> Kernels:
     """Kernels by op name."""
     kernels: Kernels = {op: getattr(xp, name) for op, name in _SAME.items() if hasattr(xp, name)}
-    for family in (_structure, _sigmoids, _reductions, _shapes, _slices, _control):
+    for family in (_structure, _bits, _sigmoids, _reductions, _shapes, _slices, _control):
         kernels.update(family(xp, dtype_of))
     return kernels
 
@@ -61,6 +61,19 @@ def _structure(xp: Any, dtype_of: Any) -> Kernels:
         "full": lambda shape, value, dtype: xp.full(shape, value, dtype=dtype_of(dtype)),
         "one_hot": one_hot, "print_tensor": print_tensor, "gather": gather,
     }  # fmt: skip
+
+
+def _bits(xp: Any, dtype_of: Any) -> Kernels:
+    if not hasattr(xp, "bitwise_right_shift"):
+        return {}
+
+    def number(x: Any, value: int) -> Any:
+        return xp.asarray(value, dtype=x.dtype)
+
+    def shift_right(x: Any, count: int) -> Any:  # signed numbers are shifted with copies of their sign
+        return xp.bitwise_and(xp.bitwise_right_shift(x, number(x, count)), number(x, (1 << (32 - count)) - 1))
+
+    return {"shift_left": lambda x, count: xp.bitwise_left_shift(x, number(x, count)), "shift_right": shift_right}
 
 
 def _sigmoids(xp: Any, dtype_of: Any) -> Kernels:

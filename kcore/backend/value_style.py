@@ -11,6 +11,7 @@ import numpy as np
 from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.graph.placement import check_device, neutral_name
 from kcore.ops import dtypes
 
 
@@ -97,8 +98,7 @@ class ValueStyleBackend:
     @contextmanager
     def device_scope(self, name: str) -> Iterator[None]:
         """Only "/cpu:0" is there."""
-        if name.lower() not in ("/cpu:0", "cpu", "cpu:0", "/device:cpu:0"):
-            raise BackendError(f"The {self.name} backend has no device {name!r}; it has /cpu:0.")
+        check_device(self, neutral_name(name))
         yield
 
     def synchronize(self, value: Any = None) -> None:

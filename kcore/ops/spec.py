@@ -253,9 +253,9 @@ def _complete_random(op: Op, arguments: dict[str, Any]) -> None:
     # repeat a whole script.
     if arguments.get("seed") is None:
         arguments["seed"] = int(np.random.randint(10_000_000))  # noqa: NPY002
-    frame = ir.current_frame()
-    if frame is not None and frame.counter is not None:
-        arguments["loop"] = frame.counter
+    counters = ir.counters()
+    if counters:
+        arguments["loop"] = counters
 
 
 def _make_symbolic(op: Op, arguments: dict[str, Any]) -> None:
@@ -371,6 +371,13 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
     if op.normalize is not None:
         op.normalize(arguments, specs)
     kernel = supported_kernel(backend.kernels, op, specs)
+    if op.random:
+        from kcore import random
+
+        if random.is_portable():  # composites draw through their bodies
+            if op.body is None:
+                return _draw_now(op, arguments, backend)
+            kernel = None
     if kernel is None and op.body is not None:
         _eager_depth += 1
         try:
@@ -380,9 +387,6 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
     if kernel is None:
         raise unsupported(op, backend.name)
     if op.random:
-        from kcore import random
-
-        arguments.pop("loop", None)
         return kernel(random.eager_key(backend, arguments.get("seed")), *(
             v for p, v in arguments.items() if p != "seed"))  # fmt: skip
     result = kernel(*arguments.values())
@@ -390,6 +394,20 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
         return list(result)
     # A NumPy scalar is no array: a float64 one passes for a Python number, whose dtype is weak.
     return np.asarray(result) if isinstance(result, np.generic) else result
+
+
+def _draw_now(op: Op, arguments: dict[str, Any], backend: Any) -> Any:
+    """A draw in the portable mode, outside any graph."""
+    global _eager_depth
+    from kcore import random
+    from kcore.ops.random import draw
+
+    key = random.eager_words(backend, arguments["seed"])
+    _eager_depth += 1
+    try:
+        return draw(op.name, key, arguments, backend.capabilities.dtypes)
+    finally:
+        _eager_depth -= 1
 
 
 def supported_kernel(kernels: Mapping[str, Callable[..., Any]], op: Op, specs: dict[str, Any]) -> Any:

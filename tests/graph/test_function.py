@@ -373,4 +373,4 @@ def test_functions_are_compiled_once_per_backend_and_phase(differences: Any) -> 
         f([1.0, training])
     with active.backend_scope("numpy"):
         f([1.0, 0])
-    assert len(f._executables) == 3
+    assert len(set(f._executables.values())) == 3
