@@ -22,7 +22,7 @@ from kcore_conformance.progress import Bar, Lines
 from kcore_conformance.registry import all_checks, top_level
 from kcore_conformance.report import verdict
 from kcore_conformance.result import LEVELS, Outcome
-from kcore_conformance.settings import Selection, Setting
+from kcore_conformance.settings import SETTINGS, Selection, Setting
 
 COUNTS = st.dictionaries(st.integers(0, 30), st.tuples(st.integers(1, 50), st.floats(1e-4, 10)), min_size=1)
 
@@ -72,6 +72,12 @@ def test_with_time_all_examples_are_drawn_over_several_turns() -> None:
     assert report.cut == 0
     assert len(seen.turns) >= 2
     assert {o.prop: o.examples for o in report.outcomes}["eager"] >= 40
+
+
+def test_a_function_may_listen() -> None:
+    told: list[Outcome] = []
+    report = runner.run("numpy", SETTINGS["quick"], Selection(2, "^tanh$"), told.append)
+    assert [o.prop for o in told] == [o.prop for o in report.outcomes]
 
 
 def test_a_later_turn_draws_other_examples(faulty: str) -> None:

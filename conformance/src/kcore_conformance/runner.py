@@ -11,7 +11,7 @@ import importlib.metadata
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
@@ -45,6 +45,21 @@ class Listener(Protocol):
         """A unit was run in this turn (None: the time was out), with this outcome of the turn."""
 
 
+class _Outcomes:
+    """A listener that hands outcomes to a function."""
+
+    def __init__(self, tell: Callable[[Outcome], None]) -> None:
+        self.tell = tell
+
+    def planned(self, units: Sequence[Unit]) -> None:
+        """Nothing to tell."""
+
+    def finished(self, unit: Unit, outcome: Outcome | None) -> None:
+        """Tell what was found."""
+        if outcome is not None:
+            self.tell(outcome)
+
+
 @dataclass(frozen=True)
 class Options:
     """How a run is done.
@@ -64,9 +79,17 @@ class Options:
     timeout: float = TIMEOUT
 
 
-def run(backend_name: str, setting: Setting, selection: Selection | None = None, listener: Listener | None = None,
-        options: Options | None = None) -> Report:  # fmt: skip
-    """Run the suite on a backend; never raises for what the backend does wrong."""
+def run(backend_name: str, setting: Setting, selection: Selection | None = None,
+        listener: Listener | Callable[[Outcome], None] | None = None, options: Options | None = None) -> Report:  # fmt: skip
+    """Run the suite on a backend; never raises for what the backend does wrong.
+
+    Args:
+        backend_name: a registered or installed backend.
+        setting: how much is tried.
+        selection: which part of the suite; all by default.
+        listener: who is told how the run goes on, or a function that is told each outcome.
+        options: how it is done.
+    """
     selection, options = selection or Selection(), options or Options()
     seconds = setting.seconds if options.budget is None else options.budget
     report = Report(
@@ -82,7 +105,8 @@ def run(backend_name: str, setting: Setting, selection: Selection | None = None,
         except Exception as error:  # noqa: BLE001 - a backend that cannot be loaded is a finding
             report.add([Outcome(0, "plug-in", "loads", "failed", message=describe(error))])
         else:
-            report.add(_Run(executor, setting, selection, listener, start + seconds).outcomes())
+            told = _Outcomes(listener) if callable(listener) else listener
+            report.add(_Run(executor, setting, selection, told, start + seconds).outcomes())
             report.memory = executor.memory
     report.seconds = time.perf_counter() - start
     return report

@@ -26,7 +26,7 @@ class Setting:
 
     def wanted(self, share: float) -> int:
         """The number of drawn examples of a property with this share; one without a share has listed examples only."""
-        return max(2, round(self.examples * share)) if share else 0
+        return max(1, round(self.examples * share)) if share else 0
 
 
 SETTINGS = {
