@@ -79,8 +79,13 @@ class Options:
     timeout: float = TIMEOUT
 
 
-def run(backend_name: str, setting: Setting, selection: Selection | None = None,
-        listener: Listener | Callable[[Outcome], None] | None = None, options: Options | None = None) -> Report:  # fmt: skip
+def run(
+    backend_name: str,
+    setting: Setting,
+    selection: Selection | None = None,
+    listener: Listener | Callable[[Outcome], None] | None = None,
+    options: Options | None = None,
+) -> Report:
     """Run the suite on a backend; never raises for what the backend does wrong.
 
     Args:
