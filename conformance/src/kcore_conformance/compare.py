@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 import numpy as np
+
+P = ParamSpec("P")
 
 #: Allowed error relative to the largest magnitude in the expected array (at least 1), by dtype.
 TOLERANCE = {"float64": 1e-9, "float32": 3e-5, "float16": 4e-3, "bfloat16": 3e-2}
@@ -14,7 +18,14 @@ _NARROWER = {"int64": "int32", "float64": "float32", "uint64": "uint32"}
 
 
 class Mismatch(AssertionError):  # noqa: N818 - it is a finding
-    """The backend's answer is not the expected one."""
+    """The backend's answer is not the expected one.
+
+    Attributes:
+        got, want: the arrays that differ, where arrays were compared.
+    """
+
+    got: Any = None
+    want: Any = None
 
 
 def expected_dtype(declared: str, available: frozenset[str]) -> str:
@@ -24,6 +35,21 @@ def expected_dtype(declared: str, available: frozenset[str]) -> str:
     return declared
 
 
+def _with_arrays(compare: Callable[P, None]) -> Callable[P, None]:
+    """A comparison whose Mismatch carries both arrays."""
+
+    @functools.wraps(compare)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            compare(*args, **kwargs)
+        except Mismatch as finding:
+            finding.got, finding.want = np.asarray(args[0]), np.asarray(args[1])
+            raise
+
+    return wrapped
+
+
+@_with_arrays
 def same(got: Any, want: Any, what: str = "value", tolerance: float | None = None, *, each: bool = False,
          exact: bool = False) -> None:  # fmt: skip
     """Raise Mismatch unless `got` is the same answer as `want` (both arrays).
