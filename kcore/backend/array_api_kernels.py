@@ -197,14 +197,18 @@ def _slices(xp: Any, dtype_of: Any) -> Kernels:
 
 
 def _control(xp: Any, dtype_of: Any) -> Kernels:
+    # One op for all slices, where there is one: its gradient joins them once, that of an index fills up each slice.
+    unstack = getattr(xp, "unstack", None) or (lambda x: [x[(i, ...)] for i in range(x.shape[0])])
+
     def scan(body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
         count = xs[0].shape[0] if xs else int(length)
         if not count:
             raise GraphError("A loop over zero steps has no result.")
         state, rows = list(carry), []
+        slices = [unstack(x) for x in xs]
         for i in reversed(range(count)) if reverse else range(count):
             step = xp.asarray(i, dtype=xp.int32)
-            out = body(*state, *(x[(i, ...)] for x in xs), step)
+            out = body(*state, *(x[i] for x in slices), step)
             state = list(out[: len(state)])
             rows.append(out[len(state) :])
         if reverse:
