@@ -38,7 +38,8 @@ def reference(op: Op, arguments: Arguments) -> list[np.ndarray]:
     """The reference's answer: the op run at once on the NumPy backend."""
     with backend_scope("numpy"):
         result = op.public(**_copied(arguments))
-    return [np.asarray(x) for x in (result if op.multiple else [result])]
+        # In the scope: without tensor operands the result is symbolic, and is computed here.
+        return [np.asarray(x) for x in (result if op.multiple else [result])]
 
 
 def _copied(arguments: Arguments) -> Arguments:
