@@ -293,3 +293,29 @@ def test_an_optimizer_of_ones_own():
             return self.updates
 
     np.testing.assert_allclose(run(Sign(), steps=2), [[0.9, -1.9], [0.8, -1.8]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["sgd", "rmsprop", "adam"])
+def test_updates_may_be_asked_for_in_the_order_before_keras_2(name):
+    def updated(ask):
+        weight = K.variable([1.0, -2.0])
+        step = K.function([], [], updates=ask(optimizers.get(name), weight, K.sum(K.square(weight))))
+        step([])
+        return K.get_value(weight)
+
+    now = updated(lambda optimizer, weight, loss: optimizer.get_updates(loss, [weight]))
+    old = updated(lambda optimizer, weight, loss: optimizer.get_updates([weight], [], loss))
+    named = updated(lambda optimizer, weight, loss: optimizer.get_updates(params=[weight], constraints=[], loss=loss))
+    np.testing.assert_array_equal(now, old)
+    np.testing.assert_array_equal(now, named)
+    assert (now != [1.0, -2.0]).all()
+
+
+def test_the_decorator_of_old_optimizers_is_there():
+    from kcore.legacy import interfaces
+
+    @interfaces.legacy_get_updates_support
+    def get_updates(self, loss, params):
+        return loss, params
+
+    assert get_updates(None, ["w"], [], "loss") == get_updates(None, "loss", ["w"]) == ("loss", ["w"])

@@ -42,8 +42,7 @@ class Function:
         self.single = not isinstance(outputs, (list, tuple))
         self.outputs = [as_symbolic(x) for x in ([outputs] if self.single else outputs)]
         self.name = name
-        # Results whose size depends on their values: compiled code leaves them padded.
-        self._padded = [i for i, x in enumerate(self.outputs) if _made_by(x, "drop_padding")]
+        self._to_finish = [(i, x.node) for i, x in enumerate(self.outputs) if _is_finished_on_the_host(x)]  # type: ignore[attr-defined]
         self._phase_at = next((i for i, x in enumerate(self.inputs) if phase.is_phase(x)), None)
         self._feeds = [x for x in self.inputs if not phase.is_phase(x) and isinstance(x, Symbolic)]
         self._skip = [i for i, x in enumerate(self.inputs) if not isinstance(x, Symbolic)]  # a fixed phase: an int
@@ -58,10 +57,8 @@ class Function:
         backend = active.backend()
         training, values = self._split(inputs)
         results = [backend.to_numpy(x) for x in self.run_native(values, training, backend)]
-        for i in self._padded:
-            from kcore.ops.ctc_reference import without_padding
-
-            results[i] = without_padding(results[i], self.outputs[i].node.arguments["fill"])  # type: ignore[attr-defined]
+        for i, node in self._to_finish:
+            results[i] = node.op.fetched(results[i], node.arguments)
         return results[0] if self.single else results
 
     def _split(self, inputs: Sequence[Any]) -> tuple[int, list[Any]]:
@@ -234,8 +231,8 @@ def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
     return results
 
 
-def _made_by(value: Symbolic, op: str) -> bool:
-    return isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.name == op
+def _is_finished_on_the_host(value: Symbolic) -> bool:
+    return isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.fetched is not None
 
 
 def _identifier(name: str) -> str:

@@ -18,7 +18,7 @@ from kcore.utils.generic_utils import object_list_uid, to_list
 from kcore.variables import Variable
 
 
-def _shape_may_come_first(add_weight: Callable[..., Variable]) -> Callable[..., Variable]:
+def shape_may_come_first(add_weight: Callable[..., Variable]) -> Callable[..., Variable]:
     """Also take `add_weight(shape, name, ...)`, the order before Keras 2.3."""
 
     @functools.wraps(add_weight)
@@ -57,7 +57,7 @@ class LayerState:
 
     # --- weights ------------------------------------------------------------------------------------------
 
-    @_shape_may_come_first
+    @shape_may_come_first
     def add_weight(
         self,
         name: str | None = None,

@@ -152,12 +152,13 @@ def _log_sum_last(x: Any) -> Any:
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
-@composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False)
+@composite(infer=lambda x, fill: x.with_shape((x.shape[0], None)), differentiable=False,
+           fetched=lambda x, arguments: reference.without_padding(x, arguments["fill"]))  # fmt: skip
 def drop_padding(x: Tensor, fill: int) -> Any:
     """A matrix without its last columns that hold nothing but `fill`.
 
-    How many these are depends on the values, which compiled graphs cannot express: there the padding stays. A
-    K.function drops it from its results (`Function.__call__`).
+    How many these are depends on the values, which compiled graphs cannot express: there the padding stays, and
+    a K.function drops it from its results (`fetched`).
 
     >>> K.eval(drop_padding(K.constant([[5, -1, -1], [7, 8, -1]], dtype="int32"), -1))
     array([[ 5, -1],

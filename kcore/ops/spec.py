@@ -53,6 +53,8 @@ class Op:
         cases: valid inputs for the conformance suite (kcore.ops.cases).
         static: tensor parameters whose shapes must be known (weights, whose sizes shape the result).
         host: whether the op may be computed on the host at lowering for shape arithmetic.
+        fetched: `fetched(array, arguments)` finishes a result that K.function hands to its caller, for ops whose
+            result's size depends on values: compiled code pads it, the host drops the padding.
     """
 
     def __init__(self, name: str, function: Callable[..., Any], **options: Any) -> None:
@@ -77,6 +79,7 @@ class Op:
         self.cases: Any = options.pop("cases", None)
         self.static: tuple[str, ...] = options.pop("static", ())
         self.host: bool = options.pop("host", False)
+        self.fetched: Callable[[Any, dict[str, Any]], Any] | None = options.pop("fetched", None)
         if options:
             raise TypeError(f"Unknown options in the declaration of {name}: {sorted(options)}")
         self.public: Callable[..., Any] = function

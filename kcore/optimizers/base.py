@@ -6,6 +6,7 @@ particular optimizers are in the other modules of this room; who runs the update
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,20 @@ class Hyperparameter:
             instance.__dict__[self.name] = value
 
 
+def takes_old_order(get_updates: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    """Also take `get_updates(params, constraints, loss)`, as before Keras 2; constraints belong to weights now."""
+
+    @functools.wraps(get_updates)
+    def method(self: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        kwargs.pop("constraints", None)
+        if len(args) == 3:
+            params, _, loss = args
+            args = (loss, params)
+        return get_updates(self, *args, **kwargs)
+
+    return method
+
+
 class Optimizer:
     """Base of all optimizers. Subclasses write `get_updates(loss, params)`.
 
@@ -56,6 +71,11 @@ class Optimizer:
     iterations: Any
     decay: Any
     initial_decay: float
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "get_updates" in cls.__dict__:
+            cls.get_updates = takes_old_order(cls.__dict__["get_updates"])  # type: ignore[method-assign]
 
     def __init__(self, **kwargs: Any) -> None:
         for key in kwargs:

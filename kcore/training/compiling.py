@@ -118,6 +118,8 @@ class Compiling(_Network):
         name, prediction = self.output_names[index], self.outputs[index]
         if loss is None:
             return plan.OutputPlan(index, name, prediction, None)
+        if K.ndim(prediction) == 1:
+            prediction = K.expand_dims(prediction)  # targets are columns, and so are what they are compared with
         shape = K.int_shape(prediction)
         fed = target is None or K.is_placeholder(target)
         if target is None:

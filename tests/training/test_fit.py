@@ -355,6 +355,21 @@ def test_flat_targets_are_columns():
 # --- predict ----------------------------------------------------------------------------------------------------------
 
 
+def test_outputs_of_one_number_without_an_axis_train_like_columns():
+    # As in Q-learning scripts: the loss is computed by a Lambda that sums the last axis away, whatever it declares.
+    def trained(keepdims, **kwargs):
+        x = Input((6,))
+        hidden = Dense(3, kernel_initializer="ones")(x)
+        model = Model(x, Lambda(lambda h: K.sum(h, axis=-1, keepdims=keepdims), **kwargs)(hidden))
+        model.compile("sgd", "mse", metrics=["mae"])
+        logs = [model.train_on_batch(X, Y[:, 0], sample_weight=np.arange(40.0)) for _ in range(2)]
+        return [*logs, model.evaluate(X, Y[:, :1], verbose=0), *model.get_weights()]
+
+    for flat in (trained(False), trained(False, output_shape=(1,))):
+        for a, b in zip(flat, trained(True), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5)
+
+
 @pytest.mark.parametrize("batch_size", [1, 7, 32, 100])
 def test_predictions_do_not_depend_on_the_batch_size(batch_size):
     model = make()
