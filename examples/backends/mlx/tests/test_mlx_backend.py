@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from kcore_conformance.settings import SETTINGS, Selection
 
 ROOT = Path(__file__).parents[4]
 SOURCE = Path(__file__).parents[1] / "src"
+COMPILER = shutil.which("g++") is not None  #: without one, mx.compile leaves functions as they are
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,9 +100,23 @@ def test_it_trains_the_digits_model_and_numpy_reads_it(mlx: Any, tmp_path: Path)
 # --- gradients ----------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=[False, True], ids=["general", "native"])
+def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both of the ways that convolutions go: the array API's, and MLX's own as on a GPU."""
+    from kcore_mlx import windows
+
+    monkeypatch.setattr(windows, "NATIVE", request.param)
+    return request.param
+
+
+def test_convolutions_keep_the_contract(native: bool) -> None:
+    report = runner.run("mlx", SETTINGS["default"], Selection(top=5, ops="^conv"))
+    assert not report.failures(), "\n".join(f"{o.subject} {o.prop}: {o.message}" for o in report.failures())
+
+
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 3)])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-def test_second_derivatives_of_convolutions(strides: Any, padding: str) -> None:
+def test_second_derivatives_of_convolutions(native: bool, strides: Any, padding: str) -> None:
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(2, 6, 5, 2)).astype("float32"), rng.normal(size=(2, 1, 2, 3)).astype("float32")
 
@@ -112,7 +129,7 @@ def test_second_derivatives_of_convolutions(strides: Any, padding: str) -> None:
 
 
 @pytest.mark.parametrize("groups", [1, 2])
-def test_convolutions_that_mlx_has_not(groups: int) -> None:
+def test_convolutions_that_mlx_has_not(native: bool, groups: int) -> None:
     from kcore.ops.conv import conv
 
     rng = np.random.default_rng(0)
@@ -182,7 +199,7 @@ def test_uniform_doubles_have_all_their_bits(mlx: Any) -> None:
     assert draws.max() < 1
 
 
-# --- laziness, threads, devices -----------------------------------------------------------------------------------
+# --- laziness, compilation, threads, devices ------------------------------------------------------------------------
 
 
 def test_a_function_runs_in_any_thread(mlx: Any) -> None:
@@ -230,6 +247,29 @@ def test_what_is_fed_may_be_overwritten(mlx: Any) -> None:
     (first,) = f([data])
     data[:] = 7
     assert not (first - 1).any()
+
+
+def test_executables_are_compiled_on_request(mlx: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlx.core as mx
+
+    monkeypatch.setenv("KCORE_MLX_COMPILE", "1")
+    shapes = []
+    monkeypatch.setitem(mlx.kernels, "matmul", lambda x, y: shapes.append(x.shape) or mx.matmul(x, y))
+    x, w = K.placeholder((None, 3)), K.variable(np.eye(3))
+    product = K.function([x], [K.dot(x, w)])
+    for rows in (2, 2, 2, 2, 4, 4, 4, 4):
+        assert product([np.ones((rows, 3))])[0].tolist() == np.ones((rows, 3)).tolist()
+    assert set(shapes) == {(2, 3), (4, 3)}
+    assert (len(shapes) < 8) == COMPILER
+
+
+def test_what_needs_values_runs_uncompiled(mlx: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KCORE_MLX_COMPILE", "1")
+    p, x = K.placeholder((), dtype="bool"), K.placeholder((2,))
+    choose = K.function([p, x], [K.switch(p, lambda: K.reshape(x, (2, 1)), lambda: K.reshape(x[::-1], (2, 1)))])
+    with pytest.warns(RuntimeWarning, match="runs uncompiled: a branch") if COMPILER else nullcontext():
+        assert choose([np.asarray(True), np.asarray([1, 2])])[0].tolist() == [[1], [2]]
+    assert choose([np.asarray(False), np.asarray([1, 2])])[0].tolist() == [[2], [1]]
 
 
 def test_devices_are_named(mlx: Any) -> None:

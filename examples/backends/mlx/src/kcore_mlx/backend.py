@@ -5,6 +5,8 @@ MLX is lazy. An executable starts the evaluation of its results and new state an
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +19,9 @@ from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore_mlx import arrays, elementwise, neural, windows  # noqa: F401 - they fill the table
 from kcore_mlx.table import KERNELS
+
+#: Set to 1 to have executables compiled by mx.compile: on CPUs that takes a C++ compiler, and seconds for each.
+COMPILE_VARIABLE = "KCORE_MLX_COMPILE"
 
 
 class MlxBackend(ArrayAPIBackend):
@@ -53,7 +58,9 @@ class MlxBackend(ArrayAPIBackend):
         return aux, [grads] if len(wrt) == 1 else list(grads)
 
     def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
-        """The emitted function, its results being evaluated when it returns."""
+        """The emitted function, its results being evaluated when it returns; compiled where the environment asks."""
+        if os.environ.get(COMPILE_VARIABLE, "0") not in ("", "0"):
+            fn = _compiled(fn, name)
 
         def call(state: Any, params: Any, inputs: Any, key: Any) -> Any:
             outputs, new = fn(state, params, inputs, key)
@@ -81,3 +88,21 @@ class MlxBackend(ArrayAPIBackend):
         kind, _, index = wanted.removeprefix("/").partition(":")
         with mx.stream(mx.Device(getattr(mx, kind), int(index))):
             yield
+
+
+def _compiled(fn: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The function through mx.compile; as it is where it needs values while it runs, which tracing does not allow."""
+    compiled = mx.compile(fn)
+
+    def call(*arguments: Any) -> Any:
+        nonlocal compiled
+        try:
+            return compiled(*arguments)
+        except ValueError as error:
+            if "function transformations" not in str(error):
+                raise
+        warnings.warn(f"{name} runs uncompiled: a branch or open loop needs values.", RuntimeWarning, stacklevel=3)
+        compiled = fn
+        return fn(*arguments)
+
+    return call

@@ -14,17 +14,20 @@ from kcore.backend import array_api_windows
 from kcore.ops.windows import spatial_axes, window_pads
 from kcore_mlx.table import Dims, kernel, with_gradient
 
-#: The same ops in functions of the array API standard, for what MLX's convolution does not take.
+#: The same ops in functions of the array API standard.
 GENERAL = array_api_windows.table(mx)
+
+#: Whether MLX's own convolution is used where it can be: on a CPU its matrix products take twice the time.
+NATIVE = bool(mx.is_available(mx.gpu))
 
 
 def _is_native(x: mx.array, kernel_rank: int, groups: int) -> bool:
     # MLX has no gradients of float64 convolutions, no groups in three dimensions, and no empty batches.
-    return x.dtype != mx.float64 and (groups == 1 or kernel_rank < 5) and x.size > 0
+    return NATIVE and x.dtype != mx.float64 and (groups == 1 or kernel_rank < 5) and x.size > 0
 
 
-def _conv(x: mx.array, kernel: mx.array, strides: Dims, padding: str, dilation: Dims, data_format: str,
-          groups: int) -> mx.array:  # fmt: skip
+def _native_conv(x: mx.array, kernel: mx.array, strides: Dims, padding: str, dilation: Dims, data_format: str,
+                 groups: int) -> mx.array:  # fmt: skip
     sizes = [x.shape[a] for a in spatial_axes(x.ndim, data_format)]
     pads = window_pads(sizes, kernel.shape[:-2], strides, dilation, padding)
     y = mx.conv_general(
@@ -35,29 +38,24 @@ def _conv(x: mx.array, kernel: mx.array, strides: Dims, padding: str, dilation: 
 
 
 @kernel
-def conv(x: mx.array, kernel: mx.array, strides: Dims, padding: str, dilation: Dims, data_format: str,
-         groups: int = 1) -> mx.array:  # fmt: skip
-    """Cross-correlation."""
-    settings = (strides, padding, dilation, data_format, groups)
-    if not _is_native(x, kernel.ndim, groups):
-        return GENERAL["conv"](x, kernel, *settings)
+def conv(x: mx.array, kernel: mx.array, *settings: Any) -> mx.array:
+    """Cross-correlation; the settings are strides, padding, dilation, data format, groups."""
+    function = _native_conv if _is_native(x, kernel.ndim, settings[-1]) else GENERAL["conv"]
 
     def pull(g: mx.array, x: mx.array, kernel: mx.array) -> Any:
         return conv_transpose(g, kernel, x.shape, *settings), conv_kernel_grad(x, g, kernel.shape, *settings)
 
-    return with_gradient(lambda x, kernel: _conv(x, kernel, *settings), pull)(x, kernel)
+    return with_gradient(lambda x, kernel: function(x, kernel, *settings), pull)(x, kernel)
 
 
 @kernel
-def conv_transpose(x: mx.array, kernel: mx.array, output_shape: Dims, strides: Dims, padding: str, dilation: Dims,
-                   data_format: str, groups: int = 1) -> mx.array:  # fmt: skip
+def conv_transpose(x: mx.array, kernel: mx.array, output_shape: Dims, *settings: Any) -> mx.array:
     """The gradient of conv with respect to its input, which has `output_shape`."""
-    settings = (strides, padding, dilation, data_format, groups)
-    if not _is_native(x, kernel.ndim, groups):
-        return GENERAL["conv_transpose"](x, kernel, output_shape, *settings)
 
     def transposed(x: mx.array, kernel: mx.array) -> mx.array:
-        return mx.vjp(lambda z: _conv(z, kernel, *settings), [mx.zeros(output_shape, x.dtype)], [x])[1][0]
+        if not _is_native(x, kernel.ndim, settings[-1]):
+            return GENERAL["conv_transpose"](x, kernel, output_shape, *settings)
+        return mx.vjp(lambda z: _native_conv(z, kernel, *settings), [mx.zeros(output_shape, x.dtype)], [x])[1][0]
 
     def pull(g: mx.array, x: mx.array, kernel: mx.array) -> Any:
         return conv(g, kernel, *settings), conv_kernel_grad(g, x, kernel.shape, *settings)
@@ -66,15 +64,13 @@ def conv_transpose(x: mx.array, kernel: mx.array, output_shape: Dims, strides: D
 
 
 @kernel
-def conv_kernel_grad(x: mx.array, g: mx.array, kernel_shape: Dims, strides: Dims, padding: str, dilation: Dims,
-                     data_format: str, groups: int = 1) -> mx.array:  # fmt: skip
+def conv_kernel_grad(x: mx.array, g: mx.array, kernel_shape: Dims, *settings: Any) -> mx.array:
     """The gradient of conv with respect to its kernel."""
-    settings = (strides, padding, dilation, data_format, groups)
-    if not _is_native(x, len(kernel_shape), groups):
-        return GENERAL["conv_kernel_grad"](x, g, kernel_shape, *settings)
 
     def by_kernel(x: mx.array, g: mx.array) -> mx.array:
-        return mx.vjp(lambda k: _conv(x, k, *settings), [mx.zeros(kernel_shape, x.dtype)], [g])[1][0]
+        if not _is_native(x, len(kernel_shape), settings[-1]):
+            return GENERAL["conv_kernel_grad"](x, g, kernel_shape, *settings)
+        return mx.vjp(lambda k: _native_conv(x, k, *settings), [mx.zeros(kernel_shape, x.dtype)], [g])[1][0]
 
     def pull(k: mx.array, x: mx.array, g: mx.array) -> Any:
         return conv_transpose(g, k, x.shape, *settings), conv(x, k, *settings)
