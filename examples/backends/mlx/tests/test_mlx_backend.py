@@ -154,6 +154,22 @@ def test_ties_of_a_maximum_go_to_the_first(mlx: Any) -> None:
     assert (by_x.tolist(), by_y.tolist(), pool.tolist()) == ([1] * 4, [0] * 4, [1, 0, 0, 0])
 
 
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "any", "all"])
+def test_reductions_of_nothing(name: str, keepdims: bool) -> None:
+    function = getattr(K, name)
+    for shape, axis in (((0,), 0), ((0,), None), ((2, 0, 3), 1), ((2, 0, 3), (0, 2)), ((2, 0), 0), ((0, 2), None)):
+        for dtype in ("float32", "float64"):
+            feed = np.zeros(shape, dtype)
+            compute = lambda x, axis=axis: [function(x, axis=axis, keepdims=keepdims)]  # noqa: E731
+            np.testing.assert_array_equal(on("mlx", compute, feed)[0], on("numpy", compute, feed)[0], f"{shape} {axis}")
+
+
+def test_the_size_of_a_scalar_is_one(mlx: Any) -> None:
+    for _ in range(20):
+        assert int(mlx.kernels["prod"](mlx.asarray(np.zeros(0), "int32"), (0,), False)) == 1
+
+
 # --- double precision ---------------------------------------------------------------------------------------------
 
 DOUBLE = {

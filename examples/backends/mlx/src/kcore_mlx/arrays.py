@@ -5,6 +5,7 @@ What is not here is what `kcore.backend.array_api_kernels` gives every namespace
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -33,11 +34,25 @@ def cast(x: mx.array, dtype: str) -> mx.array:
 # --- reductions ---------------------------------------------------------------------------------------------------
 
 
-def _reduction(function: Callable[..., mx.array]) -> Callable[..., mx.array]:
-    return lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims).astype(x.dtype) if axis else x
+#: What is left of nothing: MLX's loops over empty arrays read what is not theirs, and may not end.
+_OF_NOTHING = {"sum": 0, "prod": 1, "mean": math.nan, "any": False, "all": True}
 
 
-KERNELS.update({name: _reduction(getattr(mx, name)) for name in ("sum", "prod", "mean", "max", "min", "any", "all")})
+def _reduction(name: str) -> Callable[..., mx.array]:
+    function = getattr(mx, name)
+
+    def reduction(x: mx.array, axis: Dims, keepdims: bool) -> mx.array:
+        if not axis:
+            return x
+        if x.size == 0 and name in _OF_NOTHING:
+            shape = [1 if i in axis else n for i, n in enumerate(x.shape) if keepdims or i not in axis]
+            return mx.full(shape, mx.array(_OF_NOTHING[name], x.dtype))
+        return function(x, axis=axis, keepdims=keepdims).astype(x.dtype)
+
+    return reduction
+
+
+KERNELS.update({name: _reduction(name) for name in ("sum", "prod", "mean", "max", "min", "any", "all")})
 
 
 @kernel
