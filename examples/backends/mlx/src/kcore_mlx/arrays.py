@@ -1,6 +1,6 @@
 """Kernels that move, reduce, find and multiply: shapes, indices, reductions, products, loops.
 
-What is not here is what `kcore.backend.array_api_kernels` gives every namespace.
+What is not here is what `kcore.backend.array_api` gives every namespace.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from kcore.backend import array_api_kernels
+from kcore.errors import GraphError
 from kcore_mlx.table import DTYPES, KERNELS, Dims, is_float, kernel
 
 KERNELS.update({
@@ -107,10 +107,27 @@ def matmul(x: mx.array, y: mx.array) -> mx.array:
 
 # --- loops --------------------------------------------------------------------------------------------------------
 
-_while_loop = array_api_kernels.table(mx, DTYPES.__getitem__)["while_loop"]
+
+@kernel
+def scan(body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
+    """`body(*carry, *slices, i) -> (*new carry, *ys)`; all slices are one op, whose gradient joins them once."""
+    count = xs[0].shape[0] if xs else int(length)
+    if not count:
+        raise GraphError("A loop over zero steps has no result.")
+    state, rows, slices = list(carry), [], [mx.unstack(x) for x in xs]
+    for i in reversed(range(count)) if reverse else range(count):
+        out = body(*state, *(x[i] for x in slices), mx.array(i, mx.int32))
+        state = list(out[: len(state)])
+        rows.append(out[len(state) :])
+    if reverse:
+        rows.reverse()
+    return (*state, *(mx.stack(column) for column in zip(*rows, strict=True)))
 
 
 @kernel
 def while_loop(condition: Any, body: Any, carry: Any) -> Any:
     """Repeated while the condition holds; no gradient."""
-    return tuple(mx.stop_gradient(x) for x in _while_loop(condition, body, carry))
+    state = tuple(carry)
+    while condition(*state)[0].item():
+        state = tuple(body(*state))
+    return tuple(mx.stop_gradient(x) for x in state)
