@@ -102,7 +102,7 @@ def training_callbacks(model: Any, own: Iterable[Any] | None, count_mode: str,
     metrics = [*names, *(f"val_{n}" for n in names)] if params["do_validation"] else list(names)
     callbacks = cbks.CallbackList(found)
     callbacks.set_model(model._get_callback_model())
-    callbacks.set_params({**params, "metrics": metrics})
+    callbacks.set_params({"metrics": metrics, **params})
     return callbacks
 
 
