@@ -176,13 +176,12 @@ def test_products_and_positions_of_nothing(mlx: Any) -> None:
         assert (tuple(found.shape), mlx.spec_of(found).dtype) == ((0,), "int64")
 
 
-@pytest.mark.parametrize(("rows", "picks"), [(0, 0), (3, 0), (3, 2)])
-def test_the_gradient_of_a_gather_from_nothing(rows: int, picks: int) -> None:
-    def grads(x: Any, i: Any) -> Any:
-        return K.gradients(K.sum(K.gather(x, i) * 2.0), [x])
-
-    feeds = np.ones((rows, 2 if picks else 0), "float32"), np.arange(picks, dtype="int32")
-    np.testing.assert_array_equal(on("mlx", grads, *feeds)[0], on("numpy", grads, *feeds)[0])
+@pytest.mark.parametrize(("shape", "axis"), [((0,), 0), ((2, 0, 3), 1), ((0, 3), 0), ((3, 0), 0), ((2, 3), 1)])
+def test_nothing_may_be_gathered_and_scattered(mlx: Any, shape: Any, axis: int) -> None:
+    nothing, updates = mlx.asarray(np.zeros(0), "int32"), np.zeros((*shape[:axis], 0, *shape[axis + 1 :]))
+    assert mlx.kernels["gather"](mlx.asarray(np.ones(shape)), nothing, axis).shape == updates.shape
+    scattered = mlx.to_numpy(mlx.kernels["scatter_add"](nothing, mlx.asarray(updates), shape, axis))
+    np.testing.assert_array_equal(scattered, np.zeros(shape))
 
 
 def test_the_size_of_a_scalar_is_one(mlx: Any) -> None:
