@@ -95,7 +95,7 @@ def power(x: mx.array, y: mx.array) -> mx.array:
 
 
 def _divisible(y: mx.array) -> tuple[mx.array, mx.array]:
-    """Where integers are 0 or -1, by which the division of some ends the process, and the integers with 1 there."""
+    """Where integers are 0, or -1, by which MLX's division may end the process; and the integers with 1 there."""
     trap = mx.logical_and(y <= 0, y + 1 >= 0)
     return trap, mx.where(trap, mx.ones_like(y), y)
 
