@@ -9,7 +9,7 @@ STAMP := $(VENV)/.kcore-installed
 PROJECTS := . backends/torch backends/jax backends/tf conformance
 TESTS := $(wildcard kcore tests backends/*/tests conformance/tests)
 
-.PHONY: venv demo test golden lint bench clean
+.PHONY: venv demo test golden proof lint bench clean
 
 venv: $(STAMP)
 
@@ -35,6 +35,10 @@ test: $(STAMP)
 # Every golden case on every backend (make test runs a part where each case is compiled).
 golden: $(STAMP)
 	@KCORE_GOLDEN_ALL=1 $(PY) -m pytest -q -n 2 tests/golden $(ARGS)
+
+# The whole default conformance suite on every planted fault: ARGS="--sample 15", ARGS="-k mask".
+proof: $(STAMP)
+	$(PY) conformance/tests/prove.py $(ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

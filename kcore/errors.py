@@ -44,6 +44,10 @@ class DTypeError(KcoreError, TypeError):
     """A dtype that an op or a layer does not take."""
 
 
+class SparseTensorError(KcoreError, TypeError):
+    """A sparse tensor was given to an op that takes dense ones."""
+
+
 class SymbolicTruthError(KcoreError, TypeError):
     """A symbolic tensor was used where Python needs a value now (`if`, `while`, `bool()`, `len()`)."""
 

@@ -12,17 +12,16 @@ through the NumPy references on host copies, so that every primitive is there. G
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kcore.backend import array_api_kernels, array_api_windows
+from kcore.backend.host import host_kernels
 from kcore.backend.value_style import ValueStyleBackend
 from kcore.graph.ir import TensorSpec
-from kcore.graph.passes import STRUCTURAL
-from kcore.ops import REGISTRY, Op, dtypes
+from kcore.ops import dtypes
 
 
 class ArrayAPIBackend(ValueStyleBackend):
@@ -37,30 +36,9 @@ class ArrayAPIBackend(ValueStyleBackend):
         self._dtypes = {name: getattr(xp, name) for name in dtypes.NAMES if hasattr(xp, name)}
         self.capabilities = replace(type(self).capabilities, dtypes=frozenset(self._dtypes))
         self.array_type = type(xp.asarray(0.0))
-        self.kernels = {
-            name: self._on_host(op)
-            for name, op in REGISTRY.items()
-            if op.is_primitive and op.reference is not None and name not in STRUCTURAL
-        }
+        self.kernels = host_kernels(self)
         self.kernels.update(array_api_kernels.table(xp, self.native_dtype))
         self.kernels.update(array_api_windows.table(xp))
-
-    def _on_host(self, op: Op) -> Callable[..., Any]:
-        """The NumPy reference on copies of the operands."""
-        reference: Any = op.reference
-
-        def moved(value: Any) -> Any:
-            if isinstance(value, list):
-                return [moved(v) for v in value]
-            return self.to_numpy(value) if self.is_native(value) else value
-
-        def kernel(*arguments: Any) -> Any:
-            result = reference(*map(moved, arguments))
-            if op.multiple:
-                return tuple(self.asarray(r) for r in result)
-            return self.asarray(result)
-
-        return kernel
 
     def native_dtype(self, name: str) -> Any:
         """The namespace's dtype of that name; bfloat16 is computed in float32 where there is none."""

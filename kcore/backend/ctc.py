@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
+
+import numpy as np
 
 from kcore.backend.tensors import ndim
-from kcore.errors import UnsupportedOpError
 from kcore.graph.ir import Symbolic
-from kcore.ops import ctc, ctc_reference, shaping
+from kcore.ops import comparison, creation, ctc, ctc_reference, shaping, sparse
+from kcore.ops.slicing import shape_of
 from kcore.ops.structural import cast
 
 
@@ -77,13 +79,19 @@ def _without_padding(labels: Any) -> Any:
     return backend.asarray(ctc_reference.without_padding(backend.to_numpy(labels), -1))
 
 
-def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> NoReturn:
-    """Not supported, as there are no sparse tensors: `K.ctc_batch_cost` takes dense labels.
+def ctc_label_dense_to_sparse(labels: Any, label_lengths: Any) -> Any:
+    """Labels as a sparse tensor, whose entries are those that count; `K.ctc_batch_cost` takes dense ones.
 
-    Raises:
-        UnsupportedOpError: always.
+    Args:
+        labels: tensor of labels, of shape (samples, longest label).
+        label_lengths: tensor of shape (samples,): how many entries of each row count.
+
+    >>> labels = K.ctc_label_dense_to_sparse(K.constant([[1, 0, 9]], dtype="int32"), K.constant([2], dtype="int32"))
+    >>> K.get_value(labels).indices
+    array([[0, 0],
+           [0, 1]])
     """
-    raise UnsupportedOpError(
-        "K.ctc_label_dense_to_sparse makes sparse tensors, which are not supported. K.ctc_batch_cost takes "
-        "dense labels."
-    )
+    longest = shape_of(labels)[1]
+    places = np.arange(longest) if isinstance(longest, int) else creation.arange(0, longest, 1, "int32")
+    lengths = shaping.expand_dims(_vector(label_lengths), 1)
+    return sparse.sparse_mask(labels, comparison.greater(lengths, places))

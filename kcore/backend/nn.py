@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from kcore import config
-from kcore.backend.tensors import ndim
+from kcore.backend.tensors import dtype, ndim
 from kcore.ops import nn, normalization, ranking, reduction, shaping, structural
-from kcore.ops.elementwise import add, multiply, rsqrt, square, subtract
+from kcore.ops.elementwise import add, divide, maximum, multiply, rsqrt, square, subtract
 
 
 def bias_add(x: Any, bias: Any, data_format: str | None = None) -> Any:
@@ -42,8 +42,8 @@ def normalize_batch_in_training(
         epsilon: added to the variance.
 
     Returns:
-        The normalised tensor, the mean and the (biased) variance. For images with the channels last no gradient flows
-        through the latter two, as it never did.
+        The normalised tensor, the mean and the (biased) variance. For images with the channels last the variance is
+        the unbiased one and no gradient flows through these two, as it was with the original's fused kernel.
 
     >>> y, mean, var = K.normalize_batch_in_training(K.constant([[1.], [3.]]), None, None, [0], 0.)
     >>> K.eval(y)
@@ -56,7 +56,7 @@ def normalize_batch_in_training(
     if len(kept) == 1:
         y, mean, var = normalization.batch_norm(x, _vector(gamma), _vector(beta), kept[0], float(epsilon))
         if rank == 4 and kept[0] == 3:  # the fused kernel of the original had no gradient there
-            mean, var = structural.stop_gradient(mean), structural.stop_gradient(var)
+            mean, var = structural.stop_gradient(mean), structural.stop_gradient(_of_population(x, var, axes))
         return y, mean, var
     mean = reduction.mean(x, axes, keepdims=True)
     var = reduction.mean(square(subtract(x, mean)), axes, keepdims=True)
@@ -65,6 +65,15 @@ def normalize_batch_in_training(
     y = y if gamma is None else multiply(y, shaping.reshape(gamma, shape))
     y = y if beta is None else add(y, shaping.reshape(beta, shape))
     return y, shaping.squeeze(mean, axes), shaping.squeeze(var, axes)
+
+
+def _of_population(x: Any, variance: Any, axes: Sequence[int]) -> Any:
+    """The estimate of the population's variance from that of a sample."""
+    count = shaping.count(x, axes)
+    if isinstance(count, int):
+        return multiply(variance, count / max(count - 1, 1))
+    count = structural.cast(count, dtype(variance))
+    return multiply(variance, divide(count, maximum(subtract(count, 1.0), 1.0)))
 
 
 def _vector(p: Any) -> Any:

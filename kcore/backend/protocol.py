@@ -24,7 +24,8 @@ class Capabilities:
     Attributes:
         autodiff: it has `value_and_grad`; otherwise the core expands gradients by its own VJP rules.
         dtypes: dtypes that it computes in; others are refused with an error that says so.
-        sparse: it has native sparse tensors.
+        sparse: it has native sparse tensors, kernels for the ops in `kcore.ops.sparse`, and the methods `is_sparse`,
+            `from_sparse` and `to_sparse`. Otherwise sparse values reach it as dense tensors.
         compiles: `finalize` traces per concrete shape (first calls are slow).
         devices: kinds of devices it may use.
     """
@@ -41,8 +42,15 @@ class Capabilities:
 class Backend(Protocol):
     """A loaded backend.
 
-    It may also have `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no
-    memory with it. Without it, `asarray` serves.
+    It may also have:
+
+    * `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no memory with it.
+      Without it, `asarray` serves.
+    * `place(value, device)`: the native tensor on a device of `devices()`, differentiable. Without it, one function
+      cannot run on several devices.
+
+    One with `capabilities.sparse` has `is_sparse(value) -> bool` for any value, `from_sparse(SparseArray, dtype)` and
+    `to_sparse(native) -> SparseArray`; its sparse tensors are native ones (`is_native`, `spec_of` with `sparse=True`).
     """
 
     name: str
@@ -62,7 +70,7 @@ class Backend(Protocol):
         """A native tensor on the current device from NumPy, numbers, nests of them, or native tensors."""
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """A NumPy array that shares no memory with state."""
+        """A NumPy array that shares no memory with state; what is NumPy's already (a shape) passes."""
 
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and dtype of a native tensor."""
@@ -109,4 +117,7 @@ class Backend(Protocol):
         """Specs of what a native function returns for tensors of these specs (None dimensions allowed)."""
 
     def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
-        """Set CPU threads and GPU-memory growth; a setting that cannot be honoured raises BackendError."""
+        """Set CPU threads and GPU-memory growth; a setting that cannot be honoured raises BackendError.
+
+        A backend that has a number of ops to run at the same time takes `inter_threads` as well.
+        """

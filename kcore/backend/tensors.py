@@ -9,12 +9,14 @@ import numpy as np
 
 from kcore import config
 from kcore.backend import active
-from kcore.errors import ArgumentError, ShapeError, UnsupportedOpError
+from kcore.errors import ArgumentError, ShapeError
 from kcore.graph import function, ir, phase
 from kcore.graph.ir import Symbolic, SymbolicTensor
 from kcore.ops import creation_like, structural
 from kcore.ops import dtypes as dtype_table
+from kcore.ops import sparse as sparse_ops
 from kcore.ops.spec import constant_node, spec_of
+from kcore.sparse import SparseArray, is_sparse_data
 from kcore.variables import Variable
 
 
@@ -28,7 +30,8 @@ def placeholder(
         shape: sizes; None for one that is not known yet.
         ndim: number of dimensions, all of unknown size; used when `shape` is not given.
         dtype: name of the dtype; floatx by default.
-        sparse: not supported yet.
+        sparse: whether it is a sparse tensor; it is fed with a SciPy sparse matrix or a `kcore.sparse.SparseArray`,
+            and goes to K.dot, K.concatenate, K.cast, and through K.to_dense to everything.
         name: of the tensor.
 
     Raises:
@@ -37,15 +40,13 @@ def placeholder(
     >>> K.int_shape(K.placeholder(shape=(None, 4)))
     (None, 4)
     """
-    if sparse:
-        raise UnsupportedOpError("Sparse placeholders are not supported; feed dense arrays (`x.toarray()`).")
     if shape is None:
         if ndim is None:
             raise ArgumentError("K.placeholder needs a shape, for instance (None, 3), or a number of dimensions, ndim.")
         shape = (None,) * ndim
     sizes = tuple(None if n is None else int(n) for n in shape)
     label = ir.scoped(name or "Placeholder") + ":0"
-    tensor = function.placeholder(sizes, dtype_table.name_of(dtype or config.floatx()), name=label)
+    tensor = function.placeholder(sizes, dtype_table.name_of(dtype or config.floatx()), name=label, sparse=sparse)
     tensor._keras_shape = sizes  # type: ignore[attr-defined]
     return tensor
 
@@ -125,21 +126,25 @@ def is_variable(x: Any) -> bool:
 
 
 def is_sparse(tensor: Any) -> bool:
-    """Whether `tensor` is a sparse one. There are no sparse tensors yet, so: never.
+    """Whether `tensor` is a sparse one: a symbolic tensor, or a backend's own.
 
-    >>> K.is_sparse(K.constant([0., 1.]))
-    False
+    >>> K.is_sparse(K.placeholder((2, 2), sparse=True)), K.is_sparse(K.placeholder((2, 2)))
+    (True, False)
     """
-    return False
+    if isinstance(tensor, Symbolic):
+        return tensor.spec.sparse
+    tests = (getattr(b, "is_sparse", None) for b in active.loaded())
+    return isinstance(tensor, SparseArray) or any(test is not None and test(tensor) for test in tests)
 
 
 def to_dense(tensor: Any) -> Any:
-    """The tensor itself, as none is sparse.
+    """A sparse tensor as a dense one; a dense tensor itself.
 
-    >>> K.eval(K.to_dense(K.constant([0., 1.])))
-    array([0., 1.], dtype=float32)
+    >>> x = K.placeholder((1, 2), sparse=True)
+    >>> K.function([x], [K.to_dense(x)])([([[0, 1]], [5.], (1, 2))])
+    [array([[0., 5.]], dtype=float32)]
     """
-    return tensor
+    return sparse_ops.to_dense(tensor) if is_sparse(tensor) or is_sparse_data(tensor) else tensor
 
 
 def int_shape(x: Any) -> tuple[int | None, ...]:

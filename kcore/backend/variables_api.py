@@ -9,26 +9,27 @@ import numpy as np
 
 from kcore import config, random
 from kcore.backend.tensors import constant, int_shape
-from kcore.errors import ArgumentError, GraphError, UnsupportedOpError
+from kcore.errors import ArgumentError, GraphError
 from kcore.graph import function as functions
 from kcore.graph import gradients as derivatives
 from kcore.graph import updates
 from kcore.graph.ir import Symbolic, SymbolicTensor
 from kcore.ops import dtypes
 from kcore.ops.elementwise import add, multiply, subtract
-from kcore.ops.spec import holds_symbolic
+from kcore.ops.spec import constant_node, holds_symbolic
 from kcore.ops.structural import cast
+from kcore.sparse import as_sparse, is_sparse_data
 from kcore.variables import Variable
 
 
 def variable(
     value: Any, dtype: Any = None, name: str | None = None, constraint: Callable[[Any], Any] | None = None
-) -> Variable:
-    """A variable: a tensor that keeps its value between runs.
+) -> Any:
+    """A variable: a tensor that keeps its value between runs. Of sparse data: a sparse tensor with a fixed value.
 
     Args:
-        value: the initial value: a number, array, or a tensor that needs no feed.
-        dtype: name of the dtype; floatx by default.
+        value: the initial value: a number, array, a tensor that needs no feed; or a SciPy sparse matrix.
+        dtype: name of the dtype; floatx by default, for sparse data their own.
         name: of the variable, put behind the open name scopes.
         constraint: projection that optimizers apply after an update.
 
@@ -36,8 +37,9 @@ def variable(
     >>> v.name, K.dtype(v), K.int_shape(v)
     ('w:0', 'float32', (2, 2))
     """
-    if hasattr(value, "tocoo"):
-        raise UnsupportedOpError("Sparse variables are not supported; give a dense array (`value.toarray()`).")
+    if is_sparse_data(value):
+        array = as_sparse(value)
+        return constant_node(array, dtypes.name_of(dtype or array.dtype))
     if not isinstance(value, (np.ndarray, np.generic, int, float, list, tuple)):
         value = functions.evaluate([value])[0]
     return Variable(value, dtypes.name_of(dtype or config.floatx()), name, constraint)
@@ -75,7 +77,7 @@ def ones(shape: Any, dtype: Any = None, name: str | None = None) -> Any:
 
 def random_uniform_variable(
     shape: Sequence[int], low: float, high: float, dtype: Any = None, name: str | None = None, seed: int | None = None
-) -> Variable:
+) -> Any:
     """A variable of uniform draws from [low, high), the same on every backend for a given seed.
 
     >>> v = K.random_uniform_variable((2, 3), 0., 1., seed=1)
@@ -87,7 +89,7 @@ def random_uniform_variable(
 
 def random_normal_variable(
     shape: Sequence[int], mean: float, scale: float, dtype: Any = None, name: str | None = None, seed: int | None = None
-) -> Variable:
+) -> Any:
     """A variable of normal draws with the given mean and standard deviation, the same on every backend for a seed.
 
     >>> K.int_shape(K.random_normal_variable((2, 3), 0., 1., seed=1))
@@ -111,12 +113,14 @@ def eval(x: Any) -> np.ndarray:
     return functions.evaluate([x])[0]
 
 
-def get_value(x: Any) -> np.ndarray:
-    """The value of a variable, as a NumPy array of one's own.
+def get_value(x: Any) -> Any:
+    """The value of a variable, as a NumPy array of one's own; of a sparse tensor, as a `kcore.sparse.SparseArray`.
 
     >>> K.get_value(K.variable([1., 2.]))
     array([1., 2.], dtype=float32)
     """
+    if isinstance(x, SymbolicTensor) and x.spec.sparse:
+        return functions.Function([], [x], name="get_value")([])[0]
     return functions.evaluate([x])[0]
 
 

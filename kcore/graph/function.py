@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kcore import random
 from kcore import variables as variables_module
 from kcore.backend import active
 from kcore.errors import DataError, GraphError, ShapeError
@@ -17,7 +18,8 @@ from kcore.graph.ir import Symbolic, SymbolicTensor
 from kcore.graph.passes import Rewriter
 from kcore.graph.updates import as_pairs, carried
 from kcore.ops import dtypes
-from kcore.ops.spec import as_symbolic
+from kcore.ops.spec import as_symbolic, spec_of
+from kcore.sparse import SparseArray, as_sparse, is_sparse_data, to_host, to_native
 from kcore.variables import Variable
 
 
@@ -31,7 +33,8 @@ class Function:
         name: of the emitted function.
 
     Calling it takes a list of values in the order of `inputs` and returns a list of NumPy arrays (one array where
-    `outputs` is one tensor).
+    `outputs` is one tensor). Sparse placeholders take what `kcore.sparse.as_sparse` takes; sparse outputs give a
+    `SparseArray`.
     """
 
     def __init__(self, inputs: Sequence[Any], outputs: Any, updates: Sequence[Any] | None = None,
@@ -50,13 +53,16 @@ class Function:
         reached = carried([*self.outputs, *(value for _, value in own)])
         self.updates = _merge([*reached, *own])
         self.steps = 0
-        self._executables: dict[tuple[str, int], Executable] = {}
+        self._executables: dict[tuple[str, int, bool], Executable] = {}
 
     def __call__(self, inputs: Sequence[Any] = ()) -> Any:
         """Run on NumPy or native values; returns NumPy arrays."""
         backend = active.backend()
         training, values = self._split(inputs)
-        results = [backend.to_numpy(x) for x in self.run_native(values, training, backend)]
+        natives = self.run_native(values, training, backend)
+        results = [
+            to_host(backend, x) if out.spec.sparse else backend.to_numpy(x) for x, out in zip(natives, self.outputs)
+        ]
         for i, node in self._to_finish:
             results[i] = node.op.fetched(results[i], node.arguments)
         return results[0] if self.single else results
@@ -91,7 +97,7 @@ class Function:
     def _fed(self, executable: Executable, i: int, value: Any) -> Any:
         """A value converted for placeholder `i`; what passes as it is will not be looked at again."""
         native = convert(executable.backend, self._feeds[i], value)
-        if native is value:
+        if native is value and not self._feeds[i].spec.sparse:  # dense and sparse tensors may be of one type
             executable.fitting[i].add(_likeness(value))
         return native
 
@@ -100,6 +106,8 @@ class Function:
         executable = self._executable(training, backend)
         feed = getattr(backend, "feed", backend.asarray)
         types = [tensor.dtype for tensor in self._feeds]
+        if any(tensor.spec.sparse for tensor in self._feeds):
+            return self._prepared_with_sparse(executable, backend)
 
         def run(arrays: Sequence[Any]) -> Sequence[Any]:
             self.steps += 1
@@ -107,10 +115,20 @@ class Function:
 
         return run
 
+    def _prepared_with_sparse(self, executable: Executable, backend: Any) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        def run(arrays: Sequence[Any]) -> Sequence[Any]:
+            self.steps += 1
+            return executable([convert(backend, x, a) for x, a in zip(self._feeds, arrays)], self.steps)
+
+        return run
+
     def _executable(self, training: int, backend: Any) -> Executable:
-        executable = self._executables.get((backend.name, training))
+        portable = random.is_portable()
+        executable = self._executables.get((backend.name, training, portable))
         if executable is None or executable.backend is not backend:
-            executable = self._executables[backend.name, training] = Executable(self, backend, training)
+            executable = Executable(self, backend, training)
+            for mode in (portable,) if executable.draws else (False, True):
+                self._executables[backend.name, training, mode] = executable
         return executable
 
     def source(self, training: int = 0) -> str:
@@ -133,26 +151,44 @@ class Executable:
         outputs, new = values[: len(owner.outputs)], values[len(owner.outputs) :]
         # The compiled code embeds no copy of the phase: it was decided here.
         emitter = Emitter(backend, rewriter.host, _identifier(owner.name))
-        self.function = emitter.function(
-            owner.feeds, outputs, [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]
-        )
+        self._seeds = list(rewriter.sites)
+        feeds = [*rewriter.feeds, rewriter.site_keys] if self._seeds else rewriter.feeds
+        updates = [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]
+        self.function = emitter.function(feeds, outputs, updates)
         self.state, self.params, self.uses_key = emitter.state, emitter.params, emitter.uses_key
+        self.placement = emitter.placement
         #: Per placeholder: (type, shape, dtype) of native values that need no conversion.
         self.fitting: list[set[Any]] = [set() for _ in owner.feeds]
+        self.draws = self.uses_key or bool(self._seeds)
         self._by_value = backend.state_style == "value"
         self._epoch = -1
         self._compiled: Any = None
         self._bound: list[int] = []
-        if self._by_value:
+        if self._by_value and self.placement.mixed:
+            self._compiled = self.function  # what is compiled as a whole runs on one device: kernel by kernel instead
+        elif self._by_value:
             self._compiled = backend.finalize(self.function, name=owner.name, state=(), params=())
 
     def __call__(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
+        if self.placement.home is None and ir.current_device() is None:
+            return self._run(inputs, step)
+        with self.placement.scope():
+            return self._run(self.placement.moved(list(inputs)), step)
+
+    def _run(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
         backend = self.backend
         key = backend.step_key(step) if self.uses_key else None
+        if self._seeds:
+            keys = random.site_keys(step, self._seeds)
+            inputs = [*inputs, getattr(backend, "feed", backend.asarray)(keys, "int32")]
         if self._by_value:
             state = tuple([v.state(backend) for v in self.state])
             params = tuple([v.state(backend) for v in self.params])
+            if self.placement.home is not None:
+                state, params = self.placement.moved(state), self.placement.moved(params)
             outputs, new = self._compiled(state, params, tuple(inputs), key)
+            if self.placement.mixed:
+                new = [self.placement.moved(value, v.device) for v, value in zip(self.state, new)]
             for variable, value in zip(self.state, new):
                 variable.set_state(value)
             return outputs  # type: ignore[no-any-return]
@@ -178,6 +214,10 @@ def _likeness(value: Any) -> Any:
 
 def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
     """A fed value as a native tensor of the placeholder's dtype; its shape must fit."""
+    if tensor.spec.sparse:
+        return _convert_sparse(backend, tensor, value)
+    if is_sparse_data(value):
+        raise _fed_sparse(tensor)
     if not backend.is_native(value):
         if not isinstance(value, np.ndarray):
             value = np.asarray(value)
@@ -186,8 +226,31 @@ def convert(backend: Any, tensor: Symbolic, value: Any) -> Any:
         _check_shape(tensor, value.shape)
         return getattr(backend, "feed", backend.asarray)(value, tensor.dtype)
     spec = backend.spec_of(value)
+    if spec.sparse:
+        raise _fed_sparse(tensor)
     _check_shape(tensor, spec.shape)
     return value if spec.dtype == tensor.dtype else backend.asarray(value, tensor.dtype)
+
+
+def _fed_sparse(tensor: Symbolic) -> DataError:
+    return DataError(
+        f"Cannot feed {tensor.name!r}, which is dense, with sparse data. Feed `value.toarray()`, or make the "
+        "placeholder or Input with sparse=True."
+    )
+
+
+def _convert_sparse(backend: Any, tensor: Symbolic, value: Any) -> Any:
+    if isinstance(value, np.ndarray) or not backend.is_native(value):
+        value = as_sparse(value)
+    elif not backend.capabilities.sparse or not backend.is_sparse(value):
+        value = SparseArray.from_dense(backend.to_numpy(value))
+    elif backend.spec_of(value).dtype == tensor.dtype:
+        _check_shape(tensor, value.shape)
+        return value
+    else:
+        value = backend.to_sparse(value)
+    _check_shape(tensor, value.shape)
+    return to_native(backend, value, tensor.dtype)
 
 
 def _check_shape(tensor: Symbolic, shape: Sequence[int | None]) -> None:
@@ -215,13 +278,21 @@ def _merge(pairs: Sequence[tuple[Variable, Symbolic]]) -> list[tuple[Variable, S
 
 
 def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
-    """NumPy values of tensors that need no feed (K.eval); the backend's own tensors and arrays pass through."""
+    """NumPy values of tensors that need no feed (K.eval); the backend's own tensors and arrays pass through.
+
+    Sparse tensors give dense arrays.
+    """
     symbolic = [x for x in values if isinstance(x, SymbolicTensor)]
     computed = iter(Function([], symbolic, name="eval")([])) if symbolic else iter(())
     results = []
     for x in values:
         if isinstance(x, SymbolicTensor):
-            results.append(next(computed))
+            value = next(computed)
+            results.append(value.toarray() if x.spec.sparse else value)
+        elif is_sparse_data(x):
+            results.append(as_sparse(x).toarray())
+        elif not isinstance(x, Symbolic) and spec_of(x).sparse:
+            results.append(to_host(active.backend(), x).toarray())
         elif isinstance(x, Variable):
             results.append(x.numpy())
         elif isinstance(x, (np.ndarray, np.generic, int, float, list, tuple)):
@@ -239,7 +310,9 @@ def _identifier(name: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in name) or "function"
 
 
-def placeholder(shape: Sequence[int | None], dtype: str, name: str | None = None) -> SymbolicTensor:
+def placeholder(
+    shape: Sequence[int | None], dtype: str, name: str | None = None, *, sparse: bool = False
+) -> SymbolicTensor:
     """A value to be fed."""
     with ir.entering(None):
-        return SymbolicTensor(ir.TensorSpec(tuple(shape), dtypes.name_of(dtype)), name=name)
+        return SymbolicTensor(ir.TensorSpec(tuple(shape), dtypes.name_of(dtype), sparse), name=name)

@@ -60,7 +60,7 @@ def _connected(loss: Symbolic, wrt: Sequence[Symbolic]) -> set[int]:
         if not node.op.differentiable:
             continue
         for value in node.inputs:
-            if dtypes.is_float(value.dtype):
+            if dtypes.is_float(value.dtype) and not value.spec.sparse:
                 reached.add(id(value))
                 if id(value) in wanted:
                     found.add(id(value))

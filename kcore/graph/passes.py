@@ -7,13 +7,17 @@ constants, expands composites that the backend does not override, and, for backe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from kcore import random
 from kcore.graph import autodiff, ir, phase
 from kcore.graph.ir import Frame, Node, Subgraph, Symbolic, SymbolicTensor
 from kcore.ops import dtypes
+from kcore.ops import random as portable
+from kcore.ops.slicing import strided_slice
 from kcore.ops.spec import REGISTRY, constant_node, supported_kernel, unsupported
 
 _FOLD_LIMIT = 64  # elements; larger constants are not worth computing at lowering
@@ -25,13 +29,23 @@ class Rewriter:
     def __init__(self, backend: Any, training: int | None, feeds: Iterable[Symbolic] = ()) -> None:
         self.backend = backend
         self.training = training
+        self.portable = random.is_portable()
+        self.sites: dict[int, int] = {}  # seeds of random sites in the portable mode, and their rows of `site_keys`
+        self.site_keys = SymbolicTensor(ir.TensorSpec((None, 2), "int32"), name="site_keys")
         self._memo: dict[int, tuple[Symbolic, Symbolic]] = {}
         self._frames: dict[int, tuple[Frame, Frame | None]] = {}
         self.host: set[int] = set()
         self._saves: bool | None = None  # whether loops keep what each step was given, for their gradients
         self._nested: set[int] = set()  # gradients that are differentiated again
-        for value in feeds:
-            self._remember(value, value)
+        self.feeds = [self._fed(value) for value in feeds]
+
+    def _fed(self, value: Symbolic) -> Symbolic:
+        """The input that a placeholder becomes: a sparse one is fed dense to a backend without sparse tensors."""
+        new = value
+        if value.spec.sparse and not self.backend.capabilities.sparse:
+            new = SymbolicTensor(replace(value.spec, sparse=False), name=value.name)
+        self._remember(value, new)
+        return new
 
     # --- the walk ---------------------------------------------------------------------------------------------------
 
@@ -82,7 +96,7 @@ class Rewriter:
             self._remember(node.outputs[0], self._get(branch))
             return
         frame = self._frame(node.frame)
-        with ir.entering(frame):
+        with ir.entering(frame), ir.on_device(node.device):
             results = self._replace(node, frame)
         for out, new in zip(node.outputs, results, strict=True):
             self._remember(out, new)
@@ -102,12 +116,16 @@ class Rewriter:
             return self._gradient(node, arguments)
         if op.name == "select_phase":
             return self.rewrite([_choice(arguments)])
+        if op.name == "constant" and node.outputs[0].spec.sparse and not self.backend.capabilities.sparse:
+            return [constant_node(arguments["value"].toarray(), arguments["dtype"])]
         if op.name == "cast" and arguments["x"].dtype == arguments["dtype"]:
             return [arguments["x"]]
         folded = self._fold(node, arguments)
         if folded is not None:
             return [folded]
-        if op.body is not None and not self._overridden(op, arguments):
+        if op.random and self.portable:
+            return self._expand(node, arguments) if op.body is not None else self._draw(node, arguments)
+        if op.body is not None and not self._overridden(node, arguments):
             return self._expand(node, arguments)
         if op.body is None and op.name not in self.backend.kernels and op.name not in STRUCTURAL:
             raise unsupported(op, self.backend.name)
@@ -135,9 +153,9 @@ class Rewriter:
             return ir.map_values(self._get, value)
         return value
 
-    def _overridden(self, op: Any, arguments: dict[str, Any]) -> bool:
-        values = ir.values_in(list(arguments.values()))
-        if values and all(self._is_host(v) for v in values):
+    def _overridden(self, node: Node, arguments: dict[str, Any]) -> bool:
+        op, values = node.op, ir.values_in(list(arguments.values()))
+        if values and all(self._is_host(v) for v in values) and not node.outputs[0].spec.sparse:
             return False  # shape arithmetic is done on the host, in primitives
         specs = {
             p: ir.map_values(lambda v: v.spec, arguments[p]) if op.kinds[p] not in ("attr", "dims") else arguments[p]
@@ -155,6 +173,18 @@ class Rewriter:
         from kcore.ops.spec import as_symbolic
 
         return self.rewrite([as_symbolic(v, out.dtype) for v, out in zip(values, node.outputs, strict=True)])
+
+    def _draw(self, node: Node, arguments: dict[str, Any]) -> Sequence[Symbolic]:
+        """A draw in the portable mode. Its key is a row of a further input, folded with the counters of loops."""
+        for value in ir.values_in(list(arguments.values())):
+            self._memo.setdefault(id(value), (value, value))
+        row = self.sites.setdefault(int(arguments["seed"]), len(self.sites))
+        with ir.name_scope(node.scope or node.op.name):
+            key = (strided_slice(self.site_keys, (row, 0)), strided_slice(self.site_keys, (row, 1)))
+            for counter in arguments.get("loop", ()):
+                key = portable.fold(key, counter)
+            result = portable.draw(node.op.name, key, arguments, self.backend.capabilities.dtypes)
+        return self.rewrite([result])
 
     # --- bodies -----------------------------------------------------------------------------------------------------
 
@@ -216,7 +246,10 @@ class Rewriter:
 
     def _is_host(self, value: Symbolic) -> bool:
         return id(value) in self.host or (
-            isinstance(value, SymbolicTensor) and value.node is not None and value.node.op.name == "constant"
+            isinstance(value, SymbolicTensor)
+            and value.node is not None
+            and value.node.op.name == "constant"
+            and not value.spec.sparse
         )
 
     def _fold(self, node: Node, arguments: dict[str, Any]) -> Symbolic | None:
@@ -243,9 +276,11 @@ STRUCTURAL = frozenset({"constant", "gradient", "assign", "select_phase", "nativ
 
 
 def constant_value(value: Symbolic) -> np.ndarray | None:
-    """The array of a constant, None for anything else."""
+    """The array of a constant, None for anything else (sparse constants too)."""
     node = getattr(value, "node", None)
-    return node.arguments["value"] if node is not None and node.op.name == "constant" else None
+    if node is None or node.op.name != "constant" or value.spec.sparse:
+        return None
+    return node.arguments["value"]  # type: ignore[no-any-return]
 
 
 def _choice(arguments: dict[str, Any]) -> Symbolic:

@@ -6,6 +6,7 @@ here imports a framework; graph nodes are built through kcore.graph.ir.
 
 from kcore.ops import (  # noqa: F401 - declared by being imported
     activation,
+    bits,
     control,
     conv,
     creation,
@@ -27,6 +28,7 @@ from kcore.ops import (  # noqa: F401 - declared by being imported
     recurrent,
     reduction,
     shaping,
+    sparse,
     structural,
 )
 from kcore.ops.spec import REGISTRY, Op

@@ -96,6 +96,8 @@ def _relu_vjp(g: Any, out: Any, x: Any, alpha: float, max_value: Any, threshold:
     passed = _gated(g, greater(x, threshold))
     if max_value is not None:
         passed = where(greater(x, max_value), zeros_of(g), passed)
+        if threshold < 0:
+            passed = where(greater(0, x), zeros_of(g), passed)
     if not alpha:
         return passed
     return add(passed, multiply(alpha, where(greater(x, threshold), zeros_of(g), g)))
@@ -107,8 +109,8 @@ def _relu_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     arguments["max_value"] = None if top is None else float(top)
 
 
-_RELU_CASES = Unary(smooth=Real(away=(0.0, 1.0, 2.0)), alpha=Choice(0.0, 0.1), max_value=Choice(None, 2.0),
-                    threshold=Choice(0.0, 1.0))  # fmt: skip
+_RELU_CASES = Unary(smooth=Real(away=(-1.0, 0.0, 1.0, 2.0)), alpha=Choice(0.0, 0.1), max_value=Choice(None, 2.0),
+                    threshold=Choice(0.0, 1.0, -1.0))  # fmt: skip
 
 
 @composite(infer=rules.same("x"), normalize=_relu_normalize, reference=_np_relu, vjp=_relu_vjp, cases=_RELU_CASES)
@@ -118,7 +120,7 @@ def relu(x: Tensor, alpha: float = 0.0, max_value: Any = None, threshold: float 
     Args:
         x: tensor of any shape.
         alpha: slope below the threshold.
-        max_value: largest value, or None.
+        max_value: largest value, or None; where it is given, what passes a negative threshold is at least 0.
         threshold: where x starts to pass.
 
     >>> relu(np.array([-2., 0.5, 9.]), alpha=0.1, max_value=6.)
@@ -126,7 +128,7 @@ def relu(x: Tensor, alpha: float = 0.0, max_value: Any = None, threshold: float 
     """
     kept = maximum(0, x) if threshold == 0 else where(greater(x, threshold), x, zeros_of(x))
     if max_value is not None:
-        kept = minimum(kept, max_value)
+        kept = minimum(maximum(kept, 0) if threshold < 0 else kept, max_value)
     if not alpha:
         return kept
     # At x = threshold the slope is alpha: ties of `maximum` give the gradient to its first operand.

@@ -6,6 +6,7 @@ Predictions are probabilities (batch, time, classes); the last class is the blan
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from kcore import config
@@ -93,6 +94,9 @@ def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length:
         input_length: integers (batch,), steps of y_pred that count.
         label_length: integers (batch,).
 
+    Returns:
+        Tensor (batch,); infinity, and no gradient, where no alignment of the length gives the labels.
+
     >>> predicted = np.array([[[0.25, 0.75], [0.5, 0.5]]])  # the first label or the blank, twice
     >>> ctc_cost(np.array([[0]]), predicted, np.array([2]), np.array([1])).round(4)
     array([0.47])
@@ -115,7 +119,8 @@ def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length:
     at = multiply(cast(label_length, "int32"), 2)
     states = creation.arange(0, shape_of(extended)[1])
     ends = logical_or(equal(states, expand_dims(at, 1)), equal(states, expand_dims(subtract(at, 1), 1)))
-    return negative(_log_sum_last(where(ends, alpha, _never_like(alpha))))
+    total = _log_sum_last(where(ends, alpha, _never_like(alpha)))
+    return where(less(total, NEVER / 2), math.inf, negative(total))
 
 
 def _extended(labels: Any, blank_after: int) -> tuple[Any, Any]:

@@ -41,7 +41,8 @@ def _sample_cost(labels: np.ndarray, logp: np.ndarray) -> float:
             if s > 1 and states[s] not in (blank, states[s - 2]):
                 alpha[s] = np.logaddexp(alpha[s], before[s - 2])
         alpha = alpha + now[states]
-    return -float(np.logaddexp.reduce(alpha[-2:]))
+    total = float(np.logaddexp.reduce(alpha[-2:]))
+    return -total if total > NEVER / 2 else np.inf
 
 
 def _padded(rows: list[list[int]], width: int) -> np.ndarray:

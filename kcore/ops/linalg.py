@@ -12,7 +12,7 @@ from kcore.ops import rules
 from kcore.ops.cases import FLOATS, Cases, Draw, Real
 from kcore.ops.elementwise import unbroadcast
 from kcore.ops.shaping import transpose
-from kcore.ops.spec import Tensor, primitive
+from kcore.ops.spec import Tensor, primitive, spec_of
 
 
 def _matmul_spec(x: TensorSpec, y: TensorSpec) -> TensorSpec:
@@ -26,7 +26,8 @@ def _matmul_spec(x: TensorSpec, y: TensorSpec) -> TensorSpec:
 
 def swap_last(x: Any) -> Any:
     """The last two axes exchanged."""
-    return transpose(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+    rank = spec_of(x).rank  # of any backend's tensor, which may not know `ndim`
+    return transpose(x, (*range(rank - 2), rank - 1, rank - 2))
 
 
 def _matrices(d: Draw) -> Any:

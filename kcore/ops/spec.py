@@ -16,10 +16,11 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 
 from kcore import config
+from kcore import sparse as sparse_data
 from kcore.errors import DTypeError, GraphError
 from kcore.graph import ir
 from kcore.graph.ir import Node, Subgraph, Symbolic, SymbolicTensor, TensorSpec
-from kcore.ops import dtypes
+from kcore.ops import dtypes, sparse_operands
 
 # The aliases are Any to the type checker: an operand may be a number, list, array, native tensor or Symbolic.
 Tensor = Annotated[Any, "tensor"]
@@ -53,6 +54,8 @@ class Op:
         cases: valid inputs for the conformance suite (kcore.ops.cases).
         static: tensor parameters whose shapes must be known (weights, whose sizes shape the result).
         host: whether the op may be computed on the host at lowering for shape arithmetic.
+        sparse: tensor parameters that take sparse tensors (kcore.ops.sparse); elsewhere kcore.ops.sparse_operands
+            says what stands for the op.
         fetched: `fetched(array, arguments)` finishes a result that K.function hands to its caller, for ops whose
             result's size depends on values: compiled code pads it, the host drops the padding.
     """
@@ -79,6 +82,7 @@ class Op:
         self.cases: Any = options.pop("cases", None)
         self.static: tuple[str, ...] = options.pop("static", ())
         self.host: bool = options.pop("host", False)
+        self.sparse: tuple[str, ...] = options.pop("sparse", ())
         self.fetched: Callable[[Any, dict[str, Any]], Any] | None = options.pop("fetched", None)
         if options:
             raise TypeError(f"Unknown options in the declaration of {name}: {sorted(options)}")
@@ -188,12 +192,15 @@ def eager_only() -> bool:
 # --- building nodes ---------------------------------------------------------------------------------------------------
 
 
-def constant_node(array: np.ndarray, dtype: str) -> SymbolicTensor:
-    """A constant of the graph; its value is hoisted out of the emitted code."""
-    value = np.asarray(array).astype(dtypes.numpy_dtype(dtype), copy=True)
-    value.flags.writeable = False
+def constant_node(array: np.ndarray | sparse_data.SparseArray, dtype: str) -> SymbolicTensor:
+    """A constant of the graph, sparse if a `SparseArray` is given; its value is hoisted out of the emitted code."""
+    value: Any = array
+    is_sparse = isinstance(array, sparse_data.SparseArray)
+    if not is_sparse:
+        value = np.asarray(array).astype(dtypes.numpy_dtype(dtype), copy=True)
+        value.flags.writeable = False
     with ir.entering(None):  # constants belong to no loop body
-        node = Node(REGISTRY["constant"], {"value": value, "dtype": dtype}, [TensorSpec(value.shape, dtype)])
+        node = Node(REGISTRY["constant"], {"value": value, "dtype": dtype}, [TensorSpec(value.shape, dtype, is_sparse)])
     return node.outputs[0]
 
 
@@ -207,6 +214,8 @@ def spec_of(value: Any) -> TensorSpec:
         return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype))
     if isinstance(value, (list, tuple)):
         return TensorSpec(np.shape(value), dtypes.weak_dtype(value, config.floatx()))
+    if sparse_data.is_sparse_data(value):
+        return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype), sparse=True)
     from kcore.backend import active
 
     backend = active.backend()
@@ -217,6 +226,8 @@ def spec_of(value: Any) -> TensorSpec:
 
 def apply(op: Op, arguments: dict[str, Any]) -> Any:
     """Add a node for the op; returns its result (a list when the op has several)."""
+    if sparse_operands.misplaced(op, arguments):
+        return sparse_operands.form_of(op)(**arguments)
     _make_symbolic(op, arguments)
     specs = {p: _specs(op.kinds[p], arguments[p]) for p in op.params}
     if op.normalize is not None:
@@ -242,9 +253,9 @@ def _complete_random(op: Op, arguments: dict[str, Any]) -> None:
     # repeat a whole script.
     if arguments.get("seed") is None:
         arguments["seed"] = int(np.random.randint(10_000_000))  # noqa: NPY002
-    frame = ir.current_frame()
-    if frame is not None and frame.counter is not None:
-        arguments["loop"] = frame.counter
+    counters = ir.counters()
+    if counters:
+        arguments["loop"] = counters
 
 
 def _make_symbolic(op: Op, arguments: dict[str, Any]) -> None:
@@ -306,10 +317,15 @@ def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
         return apply(REGISTRY["cast"], {"x": value, "dtype": dtype})  # type: ignore[no-any-return]
     if value is None:
         raise GraphError("Expected a tensor, got None.")
+    if sparse_data.is_sparse_data(value):
+        return constant_node(sparse_data.as_sparse(value), dtype or dtypes.name_of(value.dtype))
     if not isinstance(value, (bool, int, float, list, tuple, np.ndarray, np.generic)):
         from kcore.backend import active
 
-        value = active.backend().to_numpy(value)
+        backend: Any = active.backend()
+        if sparse_operands.is_native(backend, value):
+            return as_symbolic(backend.to_sparse(value), dtype)
+        value = backend.to_numpy(value)
     own = dtypes.weak_dtype(value, config.floatx())
     array = np.asarray(value)
     if array.dtype == object:
@@ -348,11 +364,20 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
     from kcore.backend import active
 
     backend = active.backend()
+    if sparse_operands.misplaced(op, arguments, backend):
+        return sparse_operands.form_of(op)(**arguments)
     _make_native(op, arguments, backend)
     specs = {p: _native_specs(op.kinds[p], arguments[p]) for p in op.params} if op.normalize or op.body else {}
     if op.normalize is not None:
         op.normalize(arguments, specs)
     kernel = supported_kernel(backend.kernels, op, specs)
+    if op.random:
+        from kcore import random
+
+        if random.is_portable():  # composites draw through their bodies
+            if op.body is None:
+                return _draw_now(op, arguments, backend)
+            kernel = None
     if kernel is None and op.body is not None:
         _eager_depth += 1
         try:
@@ -362,9 +387,6 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
     if kernel is None:
         raise unsupported(op, backend.name)
     if op.random:
-        from kcore import random
-
-        arguments.pop("loop", None)
         return kernel(random.eager_key(backend, arguments.get("seed")), *(
             v for p, v in arguments.items() if p != "seed"))  # fmt: skip
     result = kernel(*arguments.values())
@@ -372,6 +394,20 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
         return list(result)
     # A NumPy scalar is no array: a float64 one passes for a Python number, whose dtype is weak.
     return np.asarray(result) if isinstance(result, np.generic) else result
+
+
+def _draw_now(op: Op, arguments: dict[str, Any], backend: Any) -> Any:
+    """A draw in the portable mode, outside any graph."""
+    global _eager_depth
+    from kcore import random
+    from kcore.ops.random import draw
+
+    key = random.eager_words(backend, arguments["seed"])
+    _eager_depth += 1
+    try:
+        return draw(op.name, key, arguments, backend.capabilities.dtypes)
+    finally:
+        _eager_depth -= 1
 
 
 def supported_kernel(kernels: Mapping[str, Callable[..., Any]], op: Op, specs: dict[str, Any]) -> Any:
@@ -416,11 +452,13 @@ def _make_native(op: Op, arguments: dict[str, Any], backend: Any) -> None:
 
 
 def _as_native(value: Any, dtype: str | None, backend: Any) -> Any:
+    if sparse_data.is_sparse_data(value):
+        return sparse_data.to_native(backend, sparse_data.as_sparse(value), dtype or dtypes.name_of(value.dtype))
     if not backend.is_native(value):
         own = dtypes.weak_dtype(value, config.floatx())
         return backend.asarray(np.asarray(value), dtype or own)
     if dtype is not None and backend.spec_of(value).dtype != dtype:
-        return backend.kernels["cast"](value, dtype)
+        return REGISTRY["cast"].public(value, dtype)
     return value
 
 

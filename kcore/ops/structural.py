@@ -120,7 +120,8 @@ def cast(x: Tensor, dtype: str) -> Any:
     return np.asarray(x).astype(dtypes.numpy_dtype(dtype))
 
 
-@primitive(infer=lambda x: TensorSpec((x.rank,), "int32"), differentiable=False, cases=Unary(dtypes=ANY, smooth=False))
+@primitive(infer=lambda x: TensorSpec((x.rank,), "int32"), sparse=("x",), differentiable=False,
+           cases=Unary(dtypes=ANY, smooth=False))  # fmt: skip
 def shape(x: Tensor) -> Any:
     """The shape as an int32 vector; folds to a constant where it is known. Kernels return a NumPy vector.
 

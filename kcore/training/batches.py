@@ -9,6 +9,7 @@ import numpy as np
 
 from kcore.errors import ArgumentError
 from kcore.ops import dtypes
+from kcore.sparse import SparseArray
 
 #: An array whose cast copy is at most this large is cast once, before the first batch.
 _CAST_AT_ONCE = 64 * 2**20
@@ -60,7 +61,7 @@ class Slicer:
     """Cuts batches out of several arrays of the same length.
 
     Args:
-        arrays: NumPy arrays, HDF5 datasets, or sparse matrices (whose batches become dense).
+        arrays: NumPy arrays, HDF5 datasets, `SparseArray`s, or SciPy's sparse matrices (whose batches become dense).
         types: the dtype that each is fed as.
     """
 
@@ -81,7 +82,7 @@ class Slicer:
 
     def everything(self) -> list[Any]:
         """All samples."""
-        return [a if isinstance(a, np.ndarray) else _dense(a[:]) for a in self.arrays]
+        return [a if isinstance(a, (np.ndarray, SparseArray)) else _dense(a[:]) for a in self.arrays]
 
 
 def _cast_early(array: Any, dtype: str) -> Any:
@@ -97,6 +98,8 @@ def _cast_early(array: Any, dtype: str) -> Any:
 def _taker(array: Any) -> Callable[[np.ndarray], Any]:
     if isinstance(array, np.ndarray):
         return lambda indices: array.take(indices, 0)
+    if isinstance(array, SparseArray):
+        return lambda indices: array[indices]
     if hasattr(array, "tocoo"):
         return lambda indices: array[indices].toarray()
     return lambda indices: _take_sorted(array, indices)
@@ -115,4 +118,6 @@ def _take_sorted(array: Any, indices: np.ndarray) -> np.ndarray:
 
 
 def _dense(part: Any) -> Any:
+    if isinstance(part, SparseArray):
+        return part
     return part.toarray() if hasattr(part, "toarray") else np.asarray(part)

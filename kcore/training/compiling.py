@@ -282,6 +282,7 @@ class Compiling(_Network):
         arrays = data.as_arrays(x, self._feed_input_names, "input")
         data.check_shapes(arrays, self._feed_input_names, self._feed_shapes(), "input")
         data.check_lengths(arrays, [], [])
+        arrays = data.as_fed(arrays, self._feed_inputs)
         types = tuple(K.dtype(t) for t in self._feed_inputs)
         return Feed(tuple(arrays), (), types, int(arrays[0].shape[0]) if arrays else None)
 
@@ -312,6 +313,7 @@ class Compiling(_Network):
             for o, t, w, c in zip(fed, targets, given, classes, strict=True)
         ]
         data.check_lengths(inputs, targets, weights)
+        inputs = data.as_fed(inputs, self._feed_inputs)
         weighted = tuple(w is not None for w in weights)
         arrays = (*inputs, *targets, *(w for w in weights if w is not None))
         types = tuple(K.dtype(t) for t in steps.feeds(weighted))

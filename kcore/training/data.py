@@ -12,6 +12,7 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import DataError, ShapeError
+from kcore.sparse import as_sparse
 
 Shape = tuple[int | None, ...]
 
@@ -90,6 +91,11 @@ def as_arrays(data: Any, names: Sequence[str], what: str) -> list[Any]:
             + (" One array of all samples is expected: use np.array(data)." if len(names) == 1 else "")
         )
     return arrays
+
+
+def as_fed(arrays: Sequence[Any], placeholders: Sequence[Any]) -> list[Any]:
+    """The checked arrays, with those for sparse placeholders in the form in which they are fed."""
+    return [as_sparse(a) if K.is_sparse(x) else a for a, x in zip(arrays, placeholders, strict=True)]
 
 
 def _from_list(values: list[Any], expected: int) -> list[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kcore import backend as K
-from kcore.errors import ShapeError, UnsupportedOpError
+from kcore.errors import ShapeError
 
 RNG = np.random.default_rng(4)
 BATCH, TIME, CLASSES = 4, 5, 3
@@ -100,8 +100,17 @@ def test_labels_stay_padded_inside_a_graph():
     assert K.eval(K.cast(labels[0], "int32")).shape == (BATCH, TIME)
 
 
-def test_what_is_not_there_says_so():
-    with pytest.raises(UnsupportedOpError, match="dense labels"):
-        K.ctc_label_dense_to_sparse(np.zeros((1, 1)), np.zeros(1))
+def test_predictions_of_another_rank_are_refused():
     with pytest.raises(ShapeError, match="batch, time, classes"):
         K.ctc_decode(K.zeros((2, 3)), K.zeros((2,)))
+
+
+def test_labels_that_no_alignment_gives_cost_infinity_and_pass_no_gradient():
+    y = K.placeholder(shape=(2, 2, CLASSES))
+    labels, counts = K.constant([[0, 0], [0, 1]]), K.constant([[2], [2]])  # two equal labels need a blank between
+    cost = K.ctc_batch_cost(labels, y, K.constant([[2], [2]], dtype="int32"), counts)
+    got, gradient = K.function([y], [cost, K.gradients(K.sum(cost), y)[0]])([PREDICTED[:2, :2]])
+    assert got[0, 0] == np.inf
+    np.testing.assert_allclose(got[1, 0], -np.log(PREDICTED[1, 0, 0] * PREDICTED[1, 1, 1]), rtol=1e-4)
+    assert (gradient[0] == 0).all()
+    assert np.abs(gradient[1]).max() > 0.1

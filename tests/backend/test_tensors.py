@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kcore import backend as K
-from kcore.errors import ArgumentError, ShapeError, UnsupportedOpError
+from kcore.errors import ArgumentError, ShapeError
 
 
 def test_a_placeholder_knows_its_shape_dtype_and_name():
@@ -18,8 +18,6 @@ def test_a_placeholder_knows_its_shape_dtype_and_name():
 def test_a_placeholder_without_shape_is_refused():
     with pytest.raises(ArgumentError, match="shape"):
         K.placeholder()
-    with pytest.raises(UnsupportedOpError, match="dense"):
-        K.placeholder(shape=(2,), sparse=True)
 
 
 def test_a_constant_fills_or_reshapes():

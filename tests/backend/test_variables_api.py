@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kcore import backend as K
-from kcore.errors import ArgumentError, DataError, GraphError, ShapeError, UnsupportedOpError
+from kcore.errors import ArgumentError, DataError, GraphError, ShapeError
 
 
 def test_a_variable_is_read_when_it_runs():
@@ -34,15 +34,6 @@ def test_a_value_is_ones_own():
     v = K.variable([1.0])
     K.get_value(v)[:] = 9
     assert K.get_value(v).tolist() == [1]
-
-
-def test_sparse_values_are_refused():
-    class Sparse:
-        def tocoo(self):
-            raise AssertionError
-
-    with pytest.raises(UnsupportedOpError, match="dense"):
-        K.variable(Sparse())
 
 
 def test_set_value_checks():

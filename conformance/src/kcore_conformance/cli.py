@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--backend", required=True, help="the backend's name")
     parser.add_argument(
-        "--level", type=int, default=6, choices=range(max(LEVELS)), help="highest level to test (default 6)"
+        "--level", type=int, default=max(LEVELS), choices=sorted(LEVELS), help="highest level to test (default all)"
     )
     parser.add_argument("--ops", help="only ops and topics whose name matches this pattern")
     parser.add_argument("--quick", action="store_true", help="few examples")

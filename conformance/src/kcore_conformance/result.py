@@ -60,7 +60,7 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-    top: int = 6
+    top: int = 7
     #: Whether only some ops were asked for, so that a level may be empty.
     partial: bool = False
 

@@ -37,7 +37,7 @@ class Selection:
         ops: pattern that op names and check topics must match, None for all.
     """
 
-    top: int = 6
+    top: int = 7
     ops: str | None = None
 
     def wants(self, name: str) -> bool:

@@ -16,14 +16,17 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.sparse import BCOO
 
 from kcore import config
 from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.graph.placement import check_device, neutral_name
 from kcore.ops import dtypes as core_dtypes
+from kcore.sparse import SparseArray
 from kcore_jax import dtypes
-from kcore_jax.kernels import KERNELS
+from kcore_jax.kernels import KERNELS, sparse
 from kcore_jax.kernels.control import strong
 from kcore_jax.kernels.creation import fold, key_words
 
@@ -44,6 +47,7 @@ class JaxBackend:
         return Capabilities(
             autodiff=True,
             dtypes=dtypes.available(),
+            sparse=True,
             compiles=True,
             devices=("cpu", "gpu", "tpu"),
             extra={"narrowed": {} if jax.config.jax_enable_x64 else dict(dtypes.NARROW)},
@@ -52,8 +56,8 @@ class JaxBackend:
     # --- tensors ----------------------------------------------------------------------------------
 
     def is_native(self, value: Any) -> bool:
-        """Whether the value is a JAX array or tracer."""
-        return isinstance(value, jax.Array)
+        """Whether the value is a JAX array or tracer, or a sparse one (BCOO)."""
+        return isinstance(value, (jax.Array, BCOO))
 
     def asarray(self, value: Any, dtype: str | None = None) -> Any:
         """A JAX array; of the dtype that JAX has for `dtype`."""
@@ -76,7 +80,23 @@ class JaxBackend:
 
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and native dtype."""
-        return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype))
+        return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype), isinstance(value, BCOO))
+
+    # --- sparse tensors ---------------------------------------------------------------------------
+
+    def is_sparse(self, value: Any) -> bool:
+        """Whether it is a BCOO tensor."""
+        return isinstance(value, BCOO)
+
+    def from_sparse(self, value: SparseArray, dtype: str) -> BCOO:
+        """A BCOO tensor, padded."""
+        return sparse.padded(value.indices, dtypes.narrowed(value.values, dtypes.native(dtype)), value.shape)
+
+    def to_sparse(self, value: BCOO) -> SparseArray:
+        """The entries without padding."""
+        indices = np.asarray(value.indices)
+        inside = (indices < np.asarray(value.shape)).all(axis=1)
+        return SparseArray.of(indices[inside], self.to_numpy(value.data)[inside], value.shape)
 
     # --- state ------------------------------------------------------------------------------------
 
@@ -139,19 +159,20 @@ class JaxBackend:
 
     def devices(self) -> list[str]:
         """Names like "/cpu:0", "/gpu:0"; accelerators first."""
-        found = list(jax.devices())
-        if found[0].platform != "cpu":
-            found += jax.devices("cpu")
-        return [_device_name(d) for d in found]
+        return [_device_name(d) for d in _all_devices()]
 
     def device_scope(self, name: str) -> AbstractContextManager[Any]:
         """New arrays go to the device, and computations on them run there."""
-        kind, _, index = name.lower().removeprefix("/device:").removeprefix("/").partition(":")
-        try:
-            device = jax.devices({"gpu": "gpu", "cuda": "gpu"}.get(kind, kind))[int(index or 0)]
-        except (RuntimeError, IndexError, ValueError):
-            raise BackendError(f"The jax backend has no device {name!r}; it has {', '.join(self.devices())}.") from None
-        return jax.default_device(device)
+        return jax.default_device(self._device(name))
+
+    def place(self, value: Any, device: str) -> Any:
+        """The array on a device, where computations with it will run."""
+        return jax.device_put(value, self._device(device))
+
+    def _device(self, name: str) -> Any:
+        plain = neutral_name(name)
+        check_device(self, plain)
+        return next(d for d in _all_devices() if _device_name(d) == plain)
 
     def synchronize(self, value: Any = None) -> None:
         """Wait for the value, or for everything that was started."""
@@ -174,6 +195,12 @@ class JaxBackend:
                 "backend before the first computation, or set the environment variable before Python starts."
             )
         os.environ.update(settings)
+
+
+def _all_devices() -> list[Any]:
+    """This process's devices."""
+    found = jax.local_devices()
+    return found if found[0].platform == "cpu" else [*found, *jax.local_devices(backend="cpu")]
 
 
 def _device_name(device: Any) -> str:

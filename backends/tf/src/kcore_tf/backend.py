@@ -11,8 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from kcore.backend.protocol import Capabilities
-from kcore.errors import BackendError
+from kcore.errors import ArgumentError, BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.graph.placement import check_device, neutral_name
+from kcore.sparse import SparseArray
 from kcore_tf.kernels import INPLACE, KERNELS
 from kcore_tf.kernels.random import fold_key, step_key
 
@@ -20,6 +22,7 @@ DTYPES = {name: tf.as_dtype(name) for name in (
     "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "bfloat16", "float32",
     "float64")}  # fmt: skip
 _NATIVE = (tf.Tensor, tf.Variable)
+_ALL_NATIVE = (*_NATIVE, tf.SparseTensor)
 
 
 #: Environment variable that asks for executables compiled by XLA.
@@ -31,7 +34,7 @@ class Backend:
 
     name = "tensorflow"
     state_style = "ref"
-    capabilities = Capabilities(dtypes=frozenset(DTYPES), compiles=True, devices=("cpu", "gpu"))
+    capabilities = Capabilities(dtypes=frozenset(DTYPES), sparse=True, compiles=True, devices=("cpu", "gpu"))
     kernels = KERNELS
     inplace = INPLACE
     _session: Any = None
@@ -41,8 +44,8 @@ class Backend:
     # --- values -----------------------------------------------------------------------------------------------------
 
     def is_native(self, value: Any) -> bool:
-        """Tensors and variables."""
-        return isinstance(value, _NATIVE)
+        """Tensors, variables and sparse tensors."""
+        return isinstance(value, _ALL_NATIVE)
 
     def asarray(self, value: Any, dtype: str | None = None) -> Any:
         """A tensor of the dtype; NumPy data are copied."""
@@ -62,7 +65,21 @@ class Backend:
 
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and dtype."""
-        return TensorSpec(tuple(value.shape), value.dtype.name)
+        return TensorSpec(tuple(value.shape), value.dtype.name, isinstance(value, tf.SparseTensor))
+
+    # --- sparse tensors ---------------------------------------------------------------------------------------------
+
+    def is_sparse(self, value: Any) -> bool:
+        """Whether it is a `tf.SparseTensor`."""
+        return isinstance(value, tf.SparseTensor)
+
+    def from_sparse(self, value: SparseArray, dtype: str) -> Any:
+        """A `tf.SparseTensor`."""
+        return tf.SparseTensor(value.indices, self.asarray(value.values, dtype), value.shape)
+
+    def to_sparse(self, value: Any) -> SparseArray:
+        """The entries of a `tf.SparseTensor`."""
+        return SparseArray.of(value.indices.numpy(), self.to_numpy(value.values), value.shape)
 
     # --- state ------------------------------------------------------------------------------------------------------
 
@@ -105,7 +122,7 @@ class Backend:
             shapes = tuple([x.shape for x in inputs])
             trace = traces.get(shapes)
             if trace is None:
-                specs = [tf.TensorSpec(x.shape, x.dtype) for x in inputs]
+                specs = [_type_of(x) for x in inputs]
                 key_spec = None if key is None else tf.TensorSpec((2,), tf.int64)
                 trace = traces[shapes] = _flat_call(compiled.get_concrete_function(key_spec, *specs))
             # Of a function with updates alone a trace returns None.
@@ -134,25 +151,32 @@ class Backend:
 
     def device_scope(self, name: str) -> AbstractContextManager[Any]:
         """`tf.device`. Raises BackendError for a device that is not there."""
-        plain = "/" + name.lower().removeprefix("/device:").lstrip("/")
-        plain = plain if ":" in plain else plain + ":0"
-        if plain not in self.devices():
-            raise BackendError(f"The tensorflow backend has no device {name!r}; it has {', '.join(self.devices())}.")
+        plain = neutral_name(name)
+        check_device(self, plain)
         return tf.device(plain)  # type: ignore[no-any-return]
+
+    def place(self, value: Any, device: str) -> Any:
+        """A copy of the tensor on the device."""
+        with tf.device(device):
+            return tf.identity(value)
 
     def synchronize(self, value: Any = None) -> None:
         """Wait for the GPUs; the CPU is never behind."""
         if tf.config.list_logical_devices("GPU"):
             tf.test.experimental.sync_devices()
 
-    def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
+    def configure(
+        self, *, threads: int | None = None, memory_growth: bool | None = None, inter_threads: int | None = None
+    ) -> None:
         """Set threads and memory growth. Raises BackendError once TensorFlow has started to compute."""
-        if threads is not None and threads < 1:
-            raise BackendError(f"TensorFlow needs at least 1 thread, got {threads}.")
+        for count in (threads, inter_threads):
+            if count is not None and count < 1:
+                raise BackendError(f"TensorFlow needs at least 1 thread, got {count}.")
         try:
             if threads is not None:
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
-                tf.config.threading.set_inter_op_parallelism_threads(threads)
+            if threads is not None or inter_threads is not None:
+                tf.config.threading.set_inter_op_parallelism_threads(inter_threads or threads)
             if memory_growth is not None:
                 for gpu in tf.config.list_physical_devices("GPU"):
                     tf.config.experimental.set_memory_growth(gpu, memory_growth)
@@ -166,12 +190,16 @@ class Backend:
 
     def set_session(self, session: Any) -> None:
         """Take threads and memory growth from the configuration of a `tf.compat.v1.Session` (`K.set_session`)."""
-        config = getattr(session, "_config", None)
-        self._session = session
+        if not isinstance(session, tf.compat.v1.Session | tf.compat.v1.InteractiveSession):
+            raise ArgumentError(f"K.set_session expects a tf.compat.v1.Session, got {session!r}.")
+        config = session._config  # it has no public name
         if config is not None:
-            threads = config.intra_op_parallelism_threads or config.inter_op_parallelism_threads
-            growth = config.gpu_options.allow_growth
-            self.configure(threads=threads or None, memory_growth=growth or None)
+            self.configure(
+                threads=config.intra_op_parallelism_threads or None,
+                inter_threads=config.inter_op_parallelism_threads or None,
+                memory_growth=config.gpu_options.allow_growth or None,
+            )
+        self._session = session
 
     def get_session(self) -> Any:
         """The session that was set, or one of the defaults (`K.get_session`). Graphs of kcore do not run in it."""
@@ -186,15 +214,31 @@ def _common_spec(first: Any, second: Any) -> TensorSpec:
     return TensorSpec(tuple(a if a == b else None for a, b in pairs), first.dtype.name)
 
 
+def _type_of(x: Any) -> Any:
+    return (tf.SparseTensorSpec if isinstance(x, tf.SparseTensor) else tf.TensorSpec)(x.shape, x.dtype)
+
+
+def _has_parts(structure: Any) -> bool:
+    """Whether tensors in the structure are made of several, as sparse ones are."""
+    return len(tf.nest.flatten(structure, expand_composites=True)) > len(tf.nest.flatten(structure))
+
+
 def _flat_call(trace: Any) -> Callable[..., Any]:
     """A call of a trace from tensors to tensors, without the binding of arguments where that can be had."""
     direct = getattr(getattr(trace, "_inference_function", None), "call_flat", None)
     if direct is None:
         return trace  # type: ignore[no-any-return]
     captured = tuple(trace.captured_inputs)
+    given, results = trace.structured_input_signature, trace.structured_outputs
 
     def call(*tensors: Any) -> Any:
         return direct(*tensors, *captured) or ()
 
+    def call_on_parts(*tensors: Any) -> Any:
+        parts = tf.nest.flatten(tensors, expand_composites=True)
+        return tf.nest.pack_sequence_as(results, direct(*parts, *captured) or (), expand_composites=True)
+
+    if _has_parts(given) or _has_parts(results):
+        call = call_on_parts
     call.trace = trace  # the trace must live as long as its calls
     return call

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +13,10 @@ import torch
 from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.graph.placement import check_device, neutral_name
+from kcore.sparse import SparseArray
 from kcore_torch import kernels as tables
+from kcore_torch.kernels import sparse
 from kcore_torch.kernels.random import fold_key, step_key
 from kcore_torch.kernels.table import DTYPES, NAMES, devices
 
@@ -36,7 +38,7 @@ class TorchBackend:
     def __init__(self) -> None:
         kinds = ("cpu",) if devices[0].type == "cpu" else ("cpu", "gpu")
         names = frozenset(DTYPES) - {"uint16", "uint32", "uint64"}  # PyTorch has hardly any kernels for these
-        self.capabilities = Capabilities(dtypes=names, devices=kinds)
+        self.capabilities = Capabilities(dtypes=names, sparse=True, devices=kinds)
 
     # --- tensors ----------------------------------------------------------------------------------------------------
 
@@ -70,7 +72,28 @@ class TorchBackend:
         """Shape and dtype."""
         if not isinstance(value, torch.Tensor):
             value = _from_host(np.asarray(value))
-        return TensorSpec(tuple(value.shape), NAMES[value.dtype])
+        return TensorSpec(tuple(value.shape), NAMES[value.dtype], value.layout is not torch.strided)
+
+    # --- sparse tensors ---------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def is_sparse(value: Any) -> bool:
+        """Whether it is a torch.Tensor of any sparse layout."""
+        return isinstance(value, torch.Tensor) and value.layout is not torch.strided
+
+    @staticmethod
+    def from_sparse(value: SparseArray, dtype: str) -> torch.Tensor:
+        """A coalesced COO tensor."""
+        values = torch.from_numpy(value.values).to(devices[-1], DTYPES[dtype], copy=True)
+        return sparse.coo(torch.from_numpy(value.indices.T).to(devices[-1]), values, value.shape)
+
+    @staticmethod
+    def to_sparse(value: torch.Tensor) -> SparseArray:
+        """The entries of a tensor of any sparse layout."""
+        value = sparse.coalesced(value.detach())
+        entries = value.values()
+        entries = entries.float() if entries.dtype is torch.bfloat16 else entries
+        return SparseArray.of(value.indices().cpu().numpy().T, entries.cpu().numpy(), value.shape)
 
     # --- state ------------------------------------------------------------------------------------------------------
 
@@ -162,16 +185,18 @@ class TorchBackend:
     @contextmanager
     def device_scope(self, name: str) -> Iterator[None]:
         """New tensors and state go to the device inside the with-block."""
-        match = re.fullmatch(r"/?(?:device:)?(cpu|gpu)(?::(\d+))?", name.lower())
-        plain = f"/{match[1]}:{match[2] or 0}" if match else name
-        if plain not in self.devices():
-            raise BackendError(f"The torch backend has no device {name!r}; it has {', '.join(self.devices())}.")
-        kind, _, index = plain[1:].partition(":")
-        devices.append(torch.device("cpu") if kind == "cpu" else torch.device(devices[0].type, int(index)))
+        plain = neutral_name(name)
+        check_device(self, plain)
+        devices.append(_torch_device(plain))
         try:
             yield
         finally:
             devices.pop()
+
+    @staticmethod
+    def place(value: torch.Tensor, device: str) -> torch.Tensor:
+        """The tensor on a device."""
+        return value.to(_torch_device(device))
 
     def synchronize(self, value: Any = None) -> None:
         """Wait for the accelerator, where there is one."""
@@ -179,14 +204,30 @@ class TorchBackend:
             torch.accelerator.synchronize()
 
     @staticmethod
-    def configure(*, threads: int | None = None, memory_growth: bool | None = None) -> None:
+    def configure(
+        *, threads: int | None = None, memory_growth: bool | None = None, inter_threads: int | None = None
+    ) -> None:
         """CPU threads. GPU memory always grows with demand."""
         if memory_growth is False:
             raise BackendError("PyTorch takes GPU memory as it is needed; it cannot take all of it at the start.")
+        for count in (threads, inter_threads):
+            if count is not None and count < 1:
+                raise BackendError(f"Expected at least 1 thread, got {count}.")
+        if inter_threads is not None and inter_threads != torch.get_num_interop_threads():
+            try:
+                torch.set_num_interop_threads(inter_threads)
+            except RuntimeError as error:
+                raise BackendError(
+                    "PyTorch's inter_threads must be set once, before its first parallel work. Call this at the top of "
+                    f"the program. ({error})"
+                ) from error
         if threads is not None:
-            if threads < 1:
-                raise BackendError(f"Expected at least 1 thread, got {threads}.")
             torch.set_num_threads(threads)
+
+
+def _torch_device(name: str) -> torch.device:
+    kind, _, index = name[1:].partition(":")
+    return torch.device("cpu") if kind == "cpu" else torch.device(devices[0].type, int(index))
 
 
 def _compiled(fn: Any, engine: str) -> Any:

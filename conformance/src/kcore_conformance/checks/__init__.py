@@ -1,3 +1,18 @@
 """The fixed checks, one level or topic a file; importing this package registers them."""
 
-from kcore_conformance.checks import autodiff, discovery, functions, random, tensors, training  # noqa: F401
+from kcore_conformance.checks import (  # noqa: F401
+    autodiff,
+    devices,
+    discovery,
+    files,
+    functions,
+    metamorphic,
+    metamorphic_loops,
+    metamorphic_nn,
+    metamorphic_random,
+    metamorphic_training,
+    random,
+    sparse,
+    tensors,
+    training,
+)

@@ -29,6 +29,8 @@ def relu(x: Any, alpha: float, max_value: float | None, threshold: float) -> Any
     if not alpha and max_value is None and not threshold:
         return jax.nn.relu(x)
     y = x if max_value is None else jnp.where(x > max_value, jnp.asarray(max_value, x.dtype), x)
+    if max_value is not None and threshold < 0:
+        y = jnp.where(y < 0, jnp.zeros((), x.dtype), y)
     below = alpha * (x - threshold) if alpha else jnp.zeros((), x.dtype)
     # NaN stays one where a plain maximum would keep it.
     return jnp.where(x > threshold if threshold else ~(x <= 0), y, below).astype(x.dtype)

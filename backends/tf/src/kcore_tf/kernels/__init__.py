@@ -1,6 +1,7 @@
 """The kernels, one module for each family of ops; importing them fills the table."""
 
 from kcore_tf.kernels import (  # noqa: F401 - each import enters kernels
+    bits,
     control,
     conv,
     creation,
@@ -14,6 +15,7 @@ from kcore_tf.kernels import (  # noqa: F401 - each import enters kernels
     recurrent,
     reduction,
     shaping,
+    sparse,
 )
 from kcore_tf.kernels.table import INPLACE, KERNELS
 

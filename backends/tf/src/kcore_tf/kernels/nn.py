@@ -17,7 +17,10 @@ def relu(x: Any, alpha: float, max_value: float | None, threshold: float) -> Any
     if alpha:
         return tf.nn.leaky_relu(x, alpha)
     kept = tf.nn.relu(x) if threshold == 0 else tf.where(x > threshold, x, tf.zeros_like(x))
-    return kept if max_value is None else tf.minimum(kept, scalar(max_value, x.dtype))
+    if max_value is None:
+        return kept
+    kept = tf.nn.relu(kept) if threshold < 0 else kept
+    return tf.minimum(kept, scalar(max_value, x.dtype))
 
 
 # The leaky kernel keeps its slope in float32.

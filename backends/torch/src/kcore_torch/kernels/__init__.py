@@ -1,6 +1,7 @@
 """PyTorch kernels for kcore's ops, one family a file as in kcore.ops; importing this room completes the tables."""
 
 from kcore_torch.kernels import (  # noqa: F401 - entered by being imported
+    bits,
     control,
     conv,
     creation,
@@ -15,6 +16,7 @@ from kcore_torch.kernels import (  # noqa: F401 - entered by being imported
     recurrent,
     reduction,
     shaping,
+    sparse,
 )
 from kcore_torch.kernels.table import inplace, kernels
 
