@@ -14,6 +14,12 @@ from typing import Any
 import numpy as np
 
 from kcore.errors import DataError
+from kcore.utils.download import get_file, validate_file
+
+__all__ = [
+    "GeneratorEnqueuer", "OrderedEnqueuer", "Sequence", "SequenceEnqueuer", "get_file", "is_sequence",
+    "iterate_forever", "validate_file",
+]  # fmt: skip
 
 #: What a generator's worker returns when the generator is at its end.
 _END = "kcore: the generator is at its end"
