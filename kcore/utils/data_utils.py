@@ -14,17 +14,19 @@ from typing import Any
 import numpy as np
 
 from kcore.errors import DataError
-from kcore.utils.download import get_file, validate_file
-
-__all__ = [
-    "GeneratorEnqueuer", "OrderedEnqueuer", "Sequence", "SequenceEnqueuer", "get_file", "is_sequence",
-    "iterate_forever", "validate_file",
-]  # fmt: skip
 
 #: What a generator's worker returns when the generator is at its end.
 _END = "kcore: the generator is at its end"
 #: The sequence or generator of a worker process, set when the process starts.
 _shared: Any = None
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("get_file", "validate_file"):  # Keras' place for them; here they would bring the network's modules along
+        from kcore.utils import download
+
+        return getattr(download, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class Sequence:
