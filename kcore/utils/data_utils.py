@@ -22,7 +22,7 @@ _shared: Any = None
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("get_file", "validate_file"):  # Keras' place for them; here they would bring the network's modules along
+    if name in ("get_file", "validate_file"):  # their place in Keras; the network is imported when they are
         from kcore.utils import download
 
         return getattr(download, name)
