@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -171,8 +172,7 @@ class Tokenizer:
     def texts_to_sequences_generator(self, texts: Iterable[Any]) -> Iterator[list[int]]:
         """`texts_to_sequences`, one by one."""
         for text in texts:
-            numbers = (self._frequent(self.word_index.get(word)) for word in self._words(text))
-            yield [number for number in numbers if number is not None]
+            yield self._frequent([self.word_index.get(word, math.inf) for word in self._words(text)])
 
     def sequences_to_texts(self, sequences: Iterable[Iterable[int]]) -> list[str]:
         """The texts that lists of numbers stand for; words are joined by spaces."""
@@ -181,14 +181,16 @@ class Tokenizer:
     def sequences_to_texts_generator(self, sequences: Iterable[Iterable[int]]) -> Iterator[str]:
         """`sequences_to_texts`, one by one."""
         for numbers in sequences:
-            known = (self._frequent(number if number in self.index_word else None) for number in numbers)
-            yield " ".join(self.index_word[number] for number in known if number is not None)
+            known = [number if number in self.index_word else math.inf for number in numbers]
+            yield " ".join(self.index_word[number] for number in self._frequent(known))
 
-    def _frequent(self, number: int | None) -> int | None:
-        """The number itself; that of `oov_token`, which may be None, if it stands for no word or a rare one."""
-        if number is None or (self.num_words and number >= self.num_words):
-            return None if self.oov_token is None else self.word_index.get(self.oov_token)
-        return number
+    def _frequent(self, numbers: list[Any]) -> list[int]:
+        """The numbers, infinity being an unknown word's; rare and unknown words are left out, or replaced."""
+        limit = self.num_words or math.inf
+        replacement = None if self.oov_token is None else self.word_index.get(self.oov_token)
+        if replacement is None:
+            return [number for number in numbers if number < limit]
+        return [number if number < limit else replacement for number in numbers]
 
     def texts_to_matrix(self, texts: Iterable[Any], mode: str = "binary") -> np.ndarray:
         """Each text as a row with one column for each word; see `sequences_to_matrix`."""

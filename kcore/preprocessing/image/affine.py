@@ -84,11 +84,12 @@ def apply_affine_transform(
         return x
     ndimage = optional_import("scipy.ndimage", "SciPy", "image", "Turning, moving or zooming an image")
     matrix = transform_matrix_offset_center(matrix, x.shape[row_axis], x.shape[col_axis])
-    channels = [
-        ndimage.affine_transform(channel, matrix[:2, :2], matrix[:2, 2], order=order, mode=fill_mode, cval=cval)
-        for channel in np.moveaxis(x, channel_axis, 0)
-    ]
-    return np.stack(channels, axis=channel_axis)
+    result = np.empty_like(x)
+    for before, after in zip(np.moveaxis(x, channel_axis, 0), np.moveaxis(result, channel_axis, 0)):
+        ndimage.affine_transform(
+            before, matrix[:2, :2], matrix[:2, 2], output=after, order=order, mode=fill_mode, cval=cval
+        )
+    return result
 
 
 # The four functions below take axes 0 and 1 for rows and columns when they look for the centre, whatever `row_axis` and
