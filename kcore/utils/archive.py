@@ -6,7 +6,6 @@ and moved into place in the end.
 
 from __future__ import annotations
 
-import contextlib
 import lzma
 import os
 import shutil
@@ -150,19 +149,25 @@ def _write(archive: _Tar | _Zip, member: _Member, folder: str, source: str) -> N
             os.chmod(place, os.stat(place).st_mode | 0o111)  # noqa: S103 - as the archive says
         return
     start = folder if member.kind == "hardlink" else os.path.dirname(place)
-    target = os.path.realpath(os.path.join(start, member.target))
-    root = os.path.realpath(folder)
-    # What does not exist yet could become a link that leads elsewhere.
-    if not os.path.exists(target) or os.path.commonpath([root, target]) != root or os.path.isabs(member.target):
+    if not _leads_inside(folder, start, member.target):
         raise UnsafeFileError(
             f"{source!r} holds a link {member.name!r} to {member.target!r}, which is not in it. Nothing was unpacked."
         )
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(place)
+    # Neither replaces what is there: links that were checked before go on leading where they led.
     if member.kind == "hardlink":
-        os.link(target, place)
+        os.link(os.path.join(start, member.target), place)
     else:
         os.symlink(member.target, place)
+
+
+def _leads_inside(folder: str, start: str, target: str) -> bool:
+    """Whether a link leads to something in `folder`. Every step of it must be there: else a later link could be one."""
+    try:
+        reached = os.path.realpath(os.path.join(start, target), strict=True)
+    except OSError:
+        return False
+    root = os.path.realpath(folder)
+    return os.path.commonpath([root, reached]) == root and not os.path.isabs(target)
 
 
 def _move_into(folder: str, path: str) -> None:

@@ -147,6 +147,8 @@ def test_parameters_stay_in_their_ranges():
         assert 0.8 <= drawn["zx"] <= 1.2
         assert not drawn["flip_vertical"]
         assert 0.5 <= drawn["brightness"] <= 2
+    angles = {np.sign(generator.get_random_transform((8, 6, 3), seed)["theta"]) for seed in range(9)}
+    assert angles == {-1, 1}
     still = ImageDataGenerator().get_random_transform((8, 6, 3))
     assert {name: value for name, value in still.items() if value} == {"zx": 1, "zy": 1}
 
