@@ -73,8 +73,8 @@ def _arrays(value: Any) -> bool:
 def reference(op: Op, arguments: Arguments) -> list[np.ndarray]:
     """The reference's answer: the op run at once on the NumPy backend."""
     with backend_scope("numpy"), np.errstate(all="ignore"):
-        result = op.public(**copied(arguments))
-    return [np.asarray(x) for x in results(op, result)]
+        # In the scope: without tensor operands a result is symbolic, and is computed here.
+        return [np.asarray(x) for x in results(op, op.public(**copied(arguments)))]
 
 
 def results(op: Op, result: Any) -> list[Any]:
