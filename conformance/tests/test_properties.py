@@ -70,6 +70,7 @@ def test_a_fault_is_found_by_its_property(name: str) -> None:
     backend.kernels = {**backend.kernels, op_name: kernel}
     assert _found(backend, op_name, prop)
 
+
 #: The op that properties of several examples are tried with.
 TOGETHER = {p.name: "elu" if p.name == "override" else "tanh" for p in PROPERTIES if p.together is not None}
 
