@@ -14,7 +14,7 @@ from kcore.graph.function import Function
 from kcore.ops import REGISTRY
 from kcore.ops.edges import Edge, specials
 from kcore_conformance.compare import Mismatch, same
-from kcore_conformance.properties import PROPERTIES, Property, examples
+from kcore_conformance.properties import PROPERTIES, Property, examples, values
 from kcore_conformance.trial import Search, Trial, examine
 
 BY_NAME = {p.name: p for p in PROPERTIES}
@@ -122,6 +122,13 @@ def test_what_fails_only_together_is_told(compiling: NumpyBackend) -> None:
     assert finding is not None
     assert finding.message == "several examples in one function: not beside others"
     assert finding.arguments is None
+
+
+@pytest.mark.parametrize("op_name", ["ceil", "sign", "log", "rsqrt"])
+def test_numbers_of_low_precision_also_have_a_range(op_name: str) -> None:
+    x = np.array([3.5e-9, 4.2e-24, 1.1754944e-38, 1.0], "float32")  # float16 has the last only
+    with active.backend_scope("numpy") as backend:
+        values.low_precision(backend, REGISTRY[op_name], {"x": x[:, None]})
 
 
 def test_elements_count_each_or_by_the_largest() -> None:
