@@ -199,11 +199,10 @@ def _real_powers(d: Draw, dtype: str, shapes: Any) -> Any:
     return {"x": d.array(shapes[0], dtype, Real(0.2, 3)), "y": d.array(shapes[1], dtype, Real(-2, 3))}
 
 
-_SIZES = np.array([0, 1, -1, 2, -2, 7, -(2**31), 2**31 - 1])
 #: Integers to powers of either sign, which wrap around.
-_WHOLE_POWERS = Edge(also=tuple(
-    {"x": _SIZES.astype(dtype)[:, None], "y": np.array([-(2**31), -3, -2, -1, 0, 1, 2, 31, 40]).astype(dtype)}
-    for dtype in INTS
+_WHOLE_POWERS = Edge(also=(
+    {"x": np.array([[0], [1], [-1], [2], [-2], [7], [-(2**31)], [2**31 - 1]], "int32"),
+     "y": np.array([-(2**31), -3, -2, -1, 0, 1, 2, 31, 40], "int32")},
 ))  # fmt: skip
 
 

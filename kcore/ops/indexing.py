@@ -137,10 +137,17 @@ def scatter_add(indices: Tensor, updates: Tensor, shape: Dims, axis: int = 0) ->
     """
 
 
+#: More classes than the indices' dtype has numbers.
+_MANY_CLASSES = tuple(
+    {"indices": np.array(few, dtype), "num_classes": 300, "dtype": "float32"}
+    for few, dtype in (([-128, -1, 0, 44], "int8"), ([0, 44, 255], "uint8"))
+)
+
+
 @primitive(infer=lambda indices, num_classes, dtype: TensorSpec((*indices.shape, num_classes), dtype),
            differentiable=False, promote=(),
-           cases=Unary(Ints(-1, 4), dtypes=INTS, smooth=False, name="indices", num_classes=4,
-                       dtype="float32"))  # fmt: skip
+           cases=Unary(Ints(-1, 4), dtypes=INTS, smooth=False, name="indices", num_classes=4, dtype="float32",
+                       edges=Edge(also=_MANY_CLASSES)))  # fmt: skip
 def one_hot(indices: Tensor, num_classes: int, dtype: str = "float32") -> Any:
     """1 at the index, 0 elsewhere, along a new last axis.
 

@@ -21,7 +21,8 @@ def softmax(x: mx.array, axis: int) -> mx.array:
 
 @kernel
 def log_softmax(x: mx.array, axis: int) -> mx.array:
-    """log(softmax(x))."""
+    """log(softmax(x)). Shifted first, so that infinity becomes NaN."""
+    x = x - mx.stop_gradient(mx.max(x, axis=axis, keepdims=True))
     return x - mx.logsumexp(x, axis=axis, keepdims=True)
 
 
