@@ -2,11 +2,11 @@
 
     python -m benchmarks.agreement --calls 2000 --seed 1
 
-Calls come from the ops' own declarations (`cases`), in three kinds: *ordinary* arguments, declared *edges* (empty, infinite,
-NaN, extreme, out of range), and *wild* ones: ordinary shapes with special values everywhere, declared or not. Every framework
-and backend is a process of its own, which draws the calls again from the seed and writes down its answers. Two answers
-differ in value (another shape, other numbers, an error on one side only) or in dtype; widths that a backend lacks (JAX has
-no 64 bits unless told) are no difference. A call that every backend refuses is not counted.
+Calls come from the ops' own declarations (`cases`), in three kinds: *ordinary* arguments, declared *edges* (empty,
+infinite, NaN, extreme, out of range), and *wild* ones: ordinary shapes, special values everywhere, declared or not.
+Every framework and backend is a process of its own, which draws the calls again from the seed and writes down its
+answers. Two answers differ in value (another shape, other numbers, an error on one side only) or in dtype. Widths that
+a backend lacks (JAX has no 64 bits unless told) are no difference. Calls that every backend refuses are not counted.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def _family(x: np.ndarray) -> str:
 def _same_values(x: np.ndarray, y: np.ndarray) -> bool:
     if x.shape != y.shape:
         return False
-    if x.dtype.kind not in "f" and y.dtype.kind not in "f":
+    if x.dtype.kind != "f" and y.dtype.kind != "f":
         return bool(np.array_equal(x, y))
     with np.errstate(all="ignore"):
         x, y = x.astype("float64"), y.astype("float64")
@@ -262,7 +262,8 @@ def report(calls: Sequence[Call], kcore: dict[str, list[Any]], keras3: dict[str,
     shared = [not any(rows[i] == "no counterpart" for rows in keras3.values()) for i in range(len(calls))]
     lists = {"kcore, all ops": compared(calls, kcore, every)}
     if keras3:
-        lists |= {"kcore, ops of both": compared(calls, kcore, shared), "Keras 3, ops of both": compared(calls, keras3, shared)}
+        lists["kcore, ops of both"] = compared(calls, kcore, shared)
+        lists["Keras 3, ops of both"] = compared(calls, keras3, shared)
     lines = ["Calls on which some two backends differ in value (+ in dtype alone)", "",
              "| | compared | " + " | ".join((*KINDS, "all")) + " |", "|---" * (len(KINDS) + 3) + "|"]  # fmt: skip
     for title, counts in lists.items():
@@ -300,7 +301,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         kcore = {b: collect("kcore", b, options, Path(folder)) for b in options.backends}
         keras3 = {b: collect("keras3", b, options, Path(folder)) for b in options.keras3}
-    print(report(calls, kcore, keras3))  # noqa: T201
+    print(report(calls, kcore, keras3))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """kcore's ops in Keras 3's words: for each op that `keras.ops` has too, a call of it with kcore's arguments.
 
-Data only; `agreement.py` runs them. A counterpart takes `keras.ops` and the arguments by name, tensors already native. Ops
-whose meaning differs in ordinary cases (other layouts, other parameters) have none.
+Data only; `agreement.py` runs them. A counterpart takes `keras.ops` and the arguments by name, tensors already native.
+Ops whose meaning differs in ordinary cases (other layouts, other parameters) have none.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from typing import Any
 Counterpart = Callable[[Any, dict[str, Any]], Any]
 
 _UNARY = (
-    "logical_not floor ceil round isnan isfinite stop_gradient copy shape zeros_like ones_like size negative abs sign "
-    "square sqrt rsqrt exp log log1p expm1 sin cos tanh sigmoid softplus erf selu softsign"
-).split()
+    "logical_not", "floor", "ceil", "round", "isnan", "isfinite", "stop_gradient", "copy", "shape", "zeros_like",
+    "ones_like", "size", "negative", "abs", "sign", "square", "sqrt", "rsqrt", "exp", "log", "log1p", "expm1", "sin",
+    "cos", "tanh", "sigmoid", "softplus", "erf", "selu", "softsign",
+)  # fmt: skip
 _BINARY = (
-    "equal not_equal greater greater_equal less less_equal logical_and logical_or add subtract multiply divide "
-    "floor_divide mod power maximum minimum matmul bitwise_and bitwise_xor"
-).split()
-_REDUCTIONS = "sum mean prod max min any all var std logsumexp".split()
+    "equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "logical_and", "logical_or", "add",
+    "subtract", "multiply", "divide", "floor_divide", "mod", "power", "maximum", "minimum", "matmul", "bitwise_and",
+    "bitwise_xor",
+)  # fmt: skip
+_REDUCTIONS = ["sum", "mean", "prod", "max", "min", "any", "all", "var", "std", "logsumexp"]
 
 
 def _one(name: str) -> Counterpart:

@@ -64,7 +64,7 @@ def _structure(xp: Any, dtype_of: Any) -> Kernels:
 
 
 def cast(xp: Any, x: Any, dtype: Any) -> Any:
-    """x in another dtype. To an integer one it is limited, and NaN is 0: what else would come is the machine's choice."""
+    """x in another dtype. Integer ones limit it, and NaN becomes 0: else machines would differ."""
     if not (xp.isdtype(x.dtype, "real floating") and xp.isdtype(dtype, "integral")):
         return xp.astype(x, dtype)
     x = xp.astype(x, xp.float32) if "16" in str(x.dtype) else x  # in which the limits of integers are numbers

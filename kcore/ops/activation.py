@@ -238,7 +238,7 @@ def softmax(x: Tensor, axis: int = -1) -> Any:
     return divide(e, sum_(e, axis=axis, keepdims=True))
 
 
-def _np_log_softmax(x: Any, axis: int = -1) -> Any:
+def np_log_softmax(x: Any, axis: int = -1) -> Any:
     x = np.asarray(x)
     shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True, dtype=x.dtype))
@@ -248,7 +248,7 @@ def _log_softmax_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     return subtract(g, multiply(exp(out), sum_(g, axis=axis, keepdims=True)))
 
 
-@_activation(normalize=rules.normalize_axis, reference=_np_log_softmax, vjp=_log_softmax_vjp,
+@_activation(normalize=rules.normalize_axis, reference=np_log_softmax, vjp=_log_softmax_vjp,
              cases=_along(EVERYTHING))  # fmt: skip
 def log_softmax(x: Tensor, axis: int = -1) -> Any:
     """log(softmax(x)) along `axis`, exact where the softmax underflows.

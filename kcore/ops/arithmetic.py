@@ -215,8 +215,9 @@ def _power(x: Any, y: Any) -> Any:
         return np.where(np.greater_equal(y, 0) | np.equal(x, 1) | np.equal(x, -1), result, np.zeros_like(result))
 
 
-@_binary(_power_vjp, reference=_power, cases=Cases(_powers, smooth=lambda d: _real_powers(d, d.dtype(FLOATS), broadcast_shapes(d)),
-                                 edges=pairwise_edges(FLOATS, _WHOLE_POWERS), errors=UNBROADCASTABLE))  # fmt: skip
+@_binary(_power_vjp, reference=_power,
+         cases=Cases(_powers, smooth=lambda d: _real_powers(d, d.dtype(FLOATS), broadcast_shapes(d)),
+                     edges=pairwise_edges(FLOATS, _WHOLE_POWERS), errors=UNBROADCASTABLE))  # fmt: skip
 def power(x: Tensor, y: Tensor) -> Any:
     """x to the power y, with broadcasting.
 

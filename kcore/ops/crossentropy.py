@@ -9,7 +9,7 @@ import numpy as np
 from kcore.errors import DTypeError, ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
-from kcore.ops.activation import _np_log_softmax, log_softmax, softmax
+from kcore.ops.activation import log_softmax, np_log_softmax, softmax
 from kcore.ops.cases import FLOATS, INTS, Cases, Draw, Ints, Real
 from kcore.ops.edges import Edge, Wrong
 from kcore.ops.elementwise import (
@@ -122,7 +122,7 @@ def _sparse_spec(target: TensorSpec, logits: TensorSpec) -> TensorSpec:
 def _np_sparse(target: Any, logits: Any) -> Any:
     logits = np.asarray(logits)
     hits = np.asarray(target)[..., None] == np.arange(logits.shape[-1])
-    losses = -_np_log_softmax(logits) if logits.size else logits
+    losses = -np_log_softmax(logits) if logits.size else logits
     return np.sum(np.where(hits, losses, logits.dtype.type(0)), axis=-1, dtype=logits.dtype)
 
 

@@ -22,7 +22,7 @@ def _gather_spec(x: TensorSpec, indices: TensorSpec, axis: int) -> TensorSpec:
         raise DTypeError(f"gather expects integer indices, got {indices.dtype}. Cast them: K.cast(indices, 'int32').")
     if not x.rank:
         raise ShapeError("gather expects a tensor of rank 1 or more, got a scalar.")
-    if x.shape[axis] == 0 and None not in indices.shape and math.prod(indices.shape):
+    if x.shape[axis] == 0 and all(indices.shape):
         raise ShapeError(f"gather has no slice to give for an index: axis {axis} of shape {x.shape} is empty.")
     return x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
@@ -121,7 +121,8 @@ _SCATTERED = Edge((), large=False, also=(
 
 
 @primitive(infer=lambda indices, updates, shape, axis: TensorSpec(rules.static_shape(shape), updates.dtype),
-           vjp=_scatter_add_vjp, reference=_scatter_add, promote=(), cases=Cases(_scattered, edges=_SCATTERED))  # fmt: skip
+           vjp=_scatter_add_vjp, reference=_scatter_add, promote=(),
+           cases=Cases(_scattered, edges=_SCATTERED))  # fmt: skip
 def scatter_add(indices: Tensor, updates: Tensor, shape: Dims, axis: int = 0) -> Any:
     """Zeros with updates added at indices along `axis`: the gradient of gather.
 

@@ -11,7 +11,7 @@ from kcore.ops.cases import EVERYTHING, FLOATS, AxesOf, Cases, Distinct, Draw, R
 from kcore.ops.creation import random_uniform
 from kcore.ops.crossentropy import sigmoid_crossentropy, softmax_crossentropy, sparse_softmax_crossentropy
 from kcore.ops.dtypes import HALVES
-from kcore.ops.edges import Edge, Wrong
+from kcore.ops.edges import Wrong
 from kcore.ops.elementwise import add, greater_equal, maximum, multiply, rsqrt, sqrt, square, subtract
 from kcore.ops.products import batch_dot, dot
 from kcore.ops.reduction import mean, sum_

@@ -10,7 +10,7 @@ from kcore_tf.kernels.table import kernel
 
 
 def _within(indices: Any, count: int) -> Any:
-    """Indices as int32 or int64, counted from the start and moved to the nearest end: TensorFlow refuses or drops them."""
+    """Indices as int32 or int64, counted from the start. Those out of range meet the nearest end."""
     if indices.dtype not in (tf.int32, tf.int64):
         unsigned_small = indices.dtype in (tf.uint8, tf.uint16, tf.bool)
         indices = tf.cast(indices, tf.int32 if unsigned_small else tf.int64)

@@ -26,7 +26,7 @@ def _test(function: Any) -> Any:
 
 
 def _position(function: Any, extreme: Any) -> Any:
-    """The first position of an extreme. TensorFlow's own passes over NaN and prefers finite numbers to infinite ones."""
+    """The first position of an extreme. NaN wins, which TensorFlow's own passes over, as over infinities."""
 
     def find(x: Any, axis: int) -> Any:
         if not x.dtype.is_floating:
@@ -41,5 +41,6 @@ KERNELS.update(
     sum=_reduction(tf.reduce_sum, tf.reduce_any), mean=_reduction(tf.reduce_mean),
     prod=_reduction(tf.reduce_prod, tf.reduce_all), max=_reduction(tf.reduce_max, tf.reduce_any),
     min=_reduction(tf.reduce_min, tf.reduce_all), any=_test(tf.reduce_any), all=_test(tf.reduce_all),
-    argmax=_position(tf.argmax, tf.reduce_max), argmin=_position(tf.argmin, tf.reduce_min), cumsum=tf.cumsum, cumprod=tf.math.cumprod,
+    argmax=_position(tf.argmax, tf.reduce_max), argmin=_position(tf.argmin, tf.reduce_min),
+    cumsum=tf.cumsum, cumprod=tf.math.cumprod,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from kcore.backend import array_api_kernels
+from kcore.backend import array_api_kernels as portable
 from kcore.errors import GraphError
 from kcore_mlx.table import DTYPES, KERNELS, Dims, is_float, kernel
 
@@ -19,17 +19,21 @@ KERNELS.update({
     "identity": lambda x: x, "copy": mx.array, "stop_gradient": mx.stop_gradient,
     "full": lambda shape, value, dtype: mx.full(shape, mx.array(value, DTYPES[dtype])),
     "cumsum": lambda x, axis: mx.cumsum(x, axis=axis), "cumprod": lambda x, axis: mx.cumprod(x, axis=axis),
-    "argmax": lambda x, axis: mx.argmax(x, axis=axis).astype(mx.int64),
-    "argmin": lambda x, axis: mx.argmin(x, axis=axis).astype(mx.int64),
+    "argmax": lambda x, axis: _position(mx.argmax, x, axis),
+    "argmin": lambda x, axis: _position(mx.argmin, x, axis),
     "pad": lambda x, padding, value: mx.pad(x, padding, constant_values=mx.array(value, x.dtype)),
 })  # fmt: skip
+
+
+def _position(function: Callable[..., mx.array], x: mx.array, axis: int) -> mx.array:
+    return (function(x, axis=axis) if x.size else KERNELS["sum"](x, (axis,), False)).astype(mx.int64)
 
 
 @kernel
 def cast(x: mx.array, dtype: str) -> mx.array:
     """In another dtype; through integers flows no gradient."""
     target = DTYPES[dtype]
-    return x.astype(target) if mx.issubdtype(target, mx.floating) else array_api_kernels.cast(mx, mx.stop_gradient(x), target)
+    return x.astype(target) if mx.issubdtype(target, mx.floating) else portable.cast(mx, mx.stop_gradient(x), target)
 
 
 # --- reductions ---------------------------------------------------------------------------------------------------

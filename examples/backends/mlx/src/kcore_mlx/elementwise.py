@@ -105,8 +105,13 @@ def floor_divide(x: mx.array, y: mx.array) -> mx.array:
     """Rounded towards minus infinity; for integers 0 where y is 0, for floats what x / y is there. No gradient."""
     x, y = mx.stop_gradient(x), mx.stop_gradient(y)
     zero = y == 0
-    quotient = mx.floor_divide(x, mx.where(zero, mx.ones_like(y), y))
-    return mx.where(zero, x / y if is_float(x) else mx.zeros_like(x), quotient)
+    if is_float(x):
+        beyond = mx.isinf(y) & mx.isfinite(x)
+        quotient = mx.where(beyond, mx.floor(mx.sign(x) * mx.sign(y) / 2), mx.round((x - mx.remainder(x, y)) / y))
+        return mx.where(zero, x / y, quotient)
+    minus = mx.minimum(y, 0) == -1  # MLX dies of the least integer divided by -1
+    quotient = mx.where(minus, -x, mx.floor_divide(x, mx.where(zero | minus, mx.ones_like(y), y)))
+    return mx.where(zero, mx.zeros_like(x), quotient)
 
 
 @kernel
@@ -114,5 +119,5 @@ def mod(x: mx.array, y: mx.array) -> mx.array:
     """The remainder, of y's sign; for integers 0 where y is 0."""
     if is_float(x):
         return mx.remainder(x, y)
-    zero = y == 0
+    zero = (y == 0) | (mx.minimum(y, 0) == -1)  # which MLX dies of
     return mx.where(zero, mx.zeros_like(x), mx.remainder(x, mx.where(zero, mx.ones_like(y), y)))

@@ -20,13 +20,6 @@ def softmax(x: mx.array, axis: int) -> mx.array:
 
 
 @kernel
-def log_softmax(x: mx.array, axis: int) -> mx.array:
-    """log(softmax(x)). Shifted first, so that infinity becomes NaN."""
-    x = x - mx.stop_gradient(mx.max(x, axis=axis, keepdims=True))
-    return x - mx.logsumexp(x, axis=axis, keepdims=True)
-
-
-@kernel
 def logsumexp(x: mx.array, axis: Dims, keepdims: bool) -> mx.array:
     """log(sum(exp(x)))."""
     return mx.logsumexp(x, axis=axis, keepdims=keepdims) if axis else x
@@ -38,7 +31,7 @@ def sigmoid_crossentropy(target: mx.array, logits: mx.array) -> mx.array:
     return KERNELS["softplus"](logits) - target * logits
 
 
-softmax.supports = log_softmax.supports = logsumexp.supports = _single
+softmax.supports = logsumexp.supports = _single
 
 
 # --- random -------------------------------------------------------------------------------------------------------
