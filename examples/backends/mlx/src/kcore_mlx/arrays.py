@@ -5,7 +5,6 @@ What is not here is what `kcore.backend.array_api` gives every namespace.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +18,10 @@ KERNELS.update({
     "identity": lambda x: x, "copy": mx.array, "stop_gradient": mx.stop_gradient,
     "full": lambda shape, value, dtype: mx.full(shape, mx.array(value, DTYPES[dtype])),
     "cumsum": lambda x, axis: mx.cumsum(x, axis=axis), "cumprod": lambda x, axis: mx.cumprod(x, axis=axis),
-    "argmax": lambda x, axis: _position(mx.argmax, x, axis),
-    "argmin": lambda x, axis: _position(mx.argmin, x, axis),
+    "argmax": lambda x, axis: mx.argmax(x, axis=axis).astype(mx.int64),
+    "argmin": lambda x, axis: mx.argmin(x, axis=axis).astype(mx.int64),
     "pad": lambda x, padding, value: mx.pad(x, padding, constant_values=mx.array(value, x.dtype)),
 })  # fmt: skip
-
-
-def _position(function: Callable[..., mx.array], x: mx.array, axis: int) -> mx.array:
-    return (function(x, axis=axis) if x.size else KERNELS["sum"](x, (axis,), False)).astype(mx.int64)
 
 
 @kernel
@@ -39,25 +34,12 @@ def cast(x: mx.array, dtype: str) -> mx.array:
 # --- reductions ---------------------------------------------------------------------------------------------------
 
 
-#: What is left of nothing: MLX's loops over empty arrays read what is not theirs, and may not end.
-_OF_NOTHING = {"sum": 0, "prod": 1, "mean": math.nan, "any": False, "all": True}
+def _reduction(function: Callable[..., mx.array]) -> Callable[..., mx.array]:
+    """In the operand's dtype, which MLX widens; never called with empty arrays, over which MLX's loops may not end."""
+    return lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims).astype(x.dtype) if axis else x
 
 
-def _reduction(name: str) -> Callable[..., mx.array]:
-    function = getattr(mx, name)
-
-    def reduction(x: mx.array, axis: Dims, keepdims: bool) -> mx.array:
-        if not axis:
-            return x
-        if x.size == 0 and name in _OF_NOTHING:
-            shape = [1 if i in axis else n for i, n in enumerate(x.shape) if keepdims or i not in axis]
-            return mx.full(shape, mx.array(_OF_NOTHING[name], x.dtype))
-        return function(x, axis=axis, keepdims=keepdims).astype(x.dtype)
-
-    return reduction
-
-
-KERNELS.update({name: _reduction(name) for name in ("sum", "prod", "mean", "max", "min", "any", "all")})
+KERNELS.update({name: _reduction(getattr(mx, name)) for name in ("sum", "prod", "mean", "max", "min", "any", "all")})
 
 
 @kernel
@@ -65,7 +47,7 @@ def reduce_to(x: mx.array, shape: Dims) -> mx.array:
     """x summed to the shape that was broadcast to x's."""
     lead = x.ndim - len(shape)
     axes = (*range(lead), *(i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1))
-    return mx.reshape(KERNELS["sum"](x, axes, True), tuple(shape))
+    return mx.reshape(mx.sum(x, axis=axes, keepdims=True).astype(x.dtype), tuple(shape))
 
 
 # --- indices ------------------------------------------------------------------------------------------------------
@@ -86,8 +68,11 @@ def gather(x: mx.array, indices: mx.array, axis: int) -> mx.array:
 @kernel
 def scatter_add(indices: mx.array, updates: mx.array, shape: Dims, axis: int) -> mx.array:
     """Zeros with the updates added at the indices."""
+    zeros = mx.zeros(shape, updates.dtype)
+    if not zeros.size or not updates.size:
+        return zeros
     places = (slice(None),) * axis + (_within(indices, shape[axis]),)
-    return mx.zeros(shape, updates.dtype).at[places].add(updates)
+    return zeros.at[places].add(updates)
 
 
 @kernel
