@@ -58,5 +58,5 @@ def _top_k_with_nan(x: Any, k: int) -> Any:
     whole = {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
     bits = tf.bitcast(tf.where(tf.equal(x, 0), tf.zeros_like(x), x), whole)
     rank = tf.where(bits < 0, tf.bitwise.bitwise_xor(bits, whole.max), bits)
-    indices = tf.math.top_k(tf.where(tf.math.is_nan(x), whole.max, rank), k)[1]
+    indices = tf.math.top_k(tf.where(tf.math.is_nan(x), tf.constant(whole.max, whole), rank), k)[1]
     return tf.gather(x, indices, batch_dims=x.shape.rank - 1), indices
