@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kcore.callbacks.backup import BackupAndRestore
 from kcore.callbacks.base import Callback, CallbackList
 from kcore.callbacks.control import (
     EarlyStopping,
@@ -14,7 +15,7 @@ from kcore.callbacks.control import (
 from kcore.callbacks.reporting import BaseLogger, CSVLogger, History, ProgbarLogger, RemoteMonitor
 
 __all__ = [
-    "BaseLogger", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
+    "BackupAndRestore", "BaseLogger", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
     "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "RemoteMonitor",
     "TerminateOnNaN",
 ]  # fmt: skip

@@ -60,6 +60,10 @@ class ModelCheckpoint(Callback):
         self.epochs_since_last_save = 0
         self.monitor_op, self.best = _better("ModelCheckpoint", mode, monitor, ("fmeasure",))
 
+    def get_state(self) -> dict[str, Any]:
+        """The best value, and the epochs since the last file."""
+        return self._get("best", "epochs_since_last_save")
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Save, if it is time and the value is good enough."""
         logs = logs or {}
@@ -127,6 +131,10 @@ class EarlyStopping(Callback):
         self.wait = 0
         self.stopped_epoch = 0
         self.best = self._worst if self.baseline is None else self.baseline
+
+    def get_state(self) -> dict[str, Any]:
+        """The best value and weights, and how long ago they were seen."""
+        return self._get("wait", "stopped_epoch", "best", "best_weights")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compare, and stop when patience is over."""
@@ -250,6 +258,10 @@ class ReduceLROnPlateau(Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Start anew."""
         self._reset()
+
+    def get_state(self) -> dict[str, Any]:
+        """The best value, and how long ago it was seen."""
+        return self._get("best", "wait", "cooldown_counter")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compare, and lower the rate when patience is over."""

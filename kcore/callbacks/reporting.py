@@ -74,6 +74,13 @@ class BaseLogger(Callback):
             self.totals.update(last)
         self._pending = []
 
+    def get_state(self) -> dict[str, Any]:
+        """The sums so far."""
+        if not hasattr(self, "seen"):
+            return {}
+        self._fold()
+        return self._get("seen", "totals")
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Put the averages into the logs."""
         if logs is None:
@@ -123,6 +130,18 @@ class ProgbarLogger(Callback):
         if self.verbose and (self.target is None or self.seen < self.target):
             self.progbar.update(self.seen, self.log_values)
 
+    def get_state(self) -> dict[str, Any]:
+        """What the bar of this epoch shows."""
+        if not hasattr(self, "progbar"):
+            return {}
+        return {"seen": self.seen, "bar": self.progbar.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with the bar."""
+        if state and hasattr(self, "progbar"):  # else the run goes on with a new epoch
+            self.seen = state["seen"]
+            self.progbar.set_state(state["bar"])
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Draw the full bar with the epoch's values."""
         logs = {} if logs is None else logs
@@ -138,6 +157,10 @@ class History(Callback):
         """Start anew."""
         self.epoch: list[int] = []
         self.history: dict[str, list[Any]] = {}
+
+    def get_state(self) -> dict[str, Any]:
+        """All epochs so far."""
+        return self._get("epoch", "history")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Append."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,8 @@ import numpy as np
 from kcore import callbacks as cbks
 from kcore.errors import ArgumentError, DataError
 from kcore.training.logs import BatchLogs, on_host
+from kcore.training.places import Place, Places
+from kcore.training.progress import Progress
 from kcore.training.loops import Cadence, Feed, configured, evaluate_loop, should_run_validation
 from kcore.utils.data_utils import GeneratorEnqueuer, OrderedEnqueuer, is_sequence, iterate_forever
 from kcore.utils.generic_utils import to_list, unpack_singleton
@@ -81,13 +83,17 @@ class Source:
             f"make an epoch? Pass `{name}`."
         )
 
-    def open(self, stack: ExitStack) -> tuple[Iterator[Any], Any]:
-        """Start fetching; the enqueuer (None without workers) is stopped when the stack closes."""
+    def open(self, stack: ExitStack, first: int = 0, orders: Sequence[list[int]] = ()) -> tuple[Iterator[Any], Any]:
+        """Start fetching; the enqueuer (None without workers) is stopped when the stack closes.
+
+        A Sequence begins with batch `first`, and has its first epochs' batches in the given orders.
+        """
         if self.workers <= 0:
-            return (iterate_forever(self.batches) if self.ordered else self.batches), None
+            return (iterate_forever(self.batches, first) if self.ordered else self.batches), None
         enqueuer: Any
         if self.ordered:
             enqueuer = OrderedEnqueuer(self.batches, use_multiprocessing=self.processes, shuffle=self.shuffle)
+            enqueuer.begin_at(first, list(orders))
         else:
             enqueuer = GeneratorEnqueuer(self.batches, use_multiprocessing=self.processes)
         enqueuer.start(workers=self.workers, max_queue_size=self.queue)
@@ -138,39 +144,55 @@ class GeneratorRun:
         model._make_train_function() if model._plan is not None else None
         callbacks.on_train_begin()
         callbacks.model.stop_training = False
+        validation = Place(self.validation) if isinstance(self.validation, Source) else None
+        places = Places(Place(self.source), validation)
+        progress = Progress(model, callbacks, self.initial_epoch, places)
         with ExitStack() as stack:
-            validation = self.validation.open(stack)[0] if isinstance(self.validation, Source) else None
-            batches, enqueuer = self.source.open(stack)
-            self._epochs(batches, enqueuer, validation)
+            if validation is not None:
+                validation.open(stack)
+            places.train.open(stack)
+            progress.data_skipped()
+            self._epochs(places, progress)
         callbacks.on_train_end()
         return model.history
 
-    def _epochs(self, batches: Iterator[Any], enqueuer: Any, validation: Any) -> None:
-        model, callbacks, source = self.model, self.callbacks, self.source
-        steps = source.length("steps_per_epoch")
-        logs: dict[str, Any] = {}
-        for epoch in range(self.initial_epoch, self.epochs):
+    def _epochs(self, places: Places, progress: Progress) -> None:
+        model, callbacks = self.model, self.callbacks
+        steps = self.source.length("steps_per_epoch")
+        for epoch in range(progress.epoch, progress.epoch if progress.stopped else self.epochs):
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            done, size = self._batches(batches, steps)
+            progress.epoch_begun()
+            done, size = self._batches(places.train, steps, progress)
             if done == steps and self.validation is not None and should_run_validation(self.validation_freq, epoch):
-                logs = self._validate(validation, size)
-            callbacks.on_epoch_end(epoch, logs)
-            if callbacks.model.stop_training:
+                places.logs = self._validate(places.validation, size)
+            callbacks.on_epoch_end(epoch, places.logs)
+            stopped = callbacks.model.stop_training
+            if not stopped:
+                steps = self._between_epochs(places.train, steps)
+            progress.epoch_done()
+            if stopped:
                 break
-            if source.ordered and source.workers <= 0:
-                source.batches.on_epoch_end()
-            if source.ordered and source.steps is None:
-                if enqueuer is not None:
-                    enqueuer.join_end_of_epoch()
-                if len(source.batches) != steps:  # a Sequence may change its length
-                    steps = len(source.batches)
-                    callbacks.set_params({**callbacks.params, "steps": steps})
 
-    def _batches(self, batches: Iterator[Any], steps: int) -> tuple[int, int]:
+    def _between_epochs(self, place: Place, steps: int) -> int:
+        """See to it that a Sequence was told of the epoch's end; returns the number of batches of the next one."""
+        source, callbacks = self.source, self.callbacks
+        if source.ordered and source.workers <= 0:
+            place.epoch_ended()
+        if source.ordered and source.steps is None:
+            if place.enqueuer is not None:
+                place.enqueuer.join_end_of_epoch()
+            if len(source.batches) != steps:  # a Sequence may change its length
+                steps = len(source.batches)
+                callbacks.set_params({**callbacks.params, "steps": steps})
+        return steps
+
+    def _batches(self, batches: Iterator[Any], steps: int, progress: Progress) -> tuple[int, int]:
         """The batches of an epoch; returns how many were done, and the size of the last."""
         model, callbacks, size = self.model, self.callbacks, 1
-        for number in range(steps):
+        if progress.batch and callbacks.model.stop_training:  # a callback had stopped the run that is taken up
+            return progress.batch, size
+        for number in range(progress.batch, steps):
             x, y, weight = split(_next(batches, number, steps))
             size = size_of(x)
             logs = BatchLogs(batch=number, size=size)
@@ -178,6 +200,8 @@ class GeneratorRun:
             results = model._train_natively(x, y, weight, self.class_weight)
             logs.update(zip(model.metrics_names, results, strict=True))
             callbacks.call_batch_hook("train", "end", number, logs)
+            # After the last batch a Sequence is being told of the epoch's end by another thread.
+            progress.batch_done(number + 1, keep=number + 1 < steps)
             if callbacks.model.stop_training:
                 return number + 1, size
         return steps, size

@@ -6,6 +6,7 @@ import multiprocessing
 import queue
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -52,8 +53,10 @@ def is_sequence(x: Any) -> bool:
     )
 
 
-def iterate_forever(sequence: Any) -> Iterator[Any]:
-    """The batches of a Sequence, over and over."""
+def iterate_forever(sequence: Any, start: int = 0) -> Iterator[Any]:
+    """The batches of a Sequence, over and over; the first time from batch `start` on."""
+    if start:
+        yield from (sequence[i] for i in range(start, len(sequence)))
     while True:
         yield from sequence
 
@@ -166,6 +169,21 @@ class OrderedEnqueuer(SequenceEnqueuer):
         super().__init__(sequence, use_multiprocessing)
         self.shuffle = shuffle
         self.end_of_epoch_signal = threading.Event()
+        #: Held while an order is drawn: nobody else can tell when this thread takes numbers from `random`.
+        self.drawing = threading.RLock()
+        self._drawn = 0
+        self._recent: deque[list[int]] = deque(maxlen=2)  # this thread is at most one epoch ahead of the reader
+        self._given: list[list[int]] = []
+        self._first = 0
+
+    def begin_at(self, first: int, orders: list[list[int]]) -> None:
+        """Before the start: leave out the first batches of the first epoch, and use these orders before drawing any."""
+        self._first, self._given = first, list(orders)
+
+    def orders(self, done: int) -> list[list[int]]:
+        """The orders drawn for the epochs after the first `done`."""
+        count = self._drawn - done
+        return list(self._recent)[-count:] if count else []
 
     def _task(self, *task: Any) -> Any:
         return self.sequence[task[0]]
@@ -180,17 +198,25 @@ class OrderedEnqueuer(SequenceEnqueuer):
 
     def _epoch(self, submit: Callable[..., Callable[[], Any]]) -> None:
         """Hand out all batches, and wait until they were read."""
-        order = list(range(len(self.sequence)))
-        if not order:
-            raise DataError(f"The Sequence {type(self.sequence).__name__} has no batches: its length is 0.")
-        if self.shuffle:
-            random.shuffle(order)
-        for index in order:
+        with self.drawing:
+            order = self._given.pop(0) if self._given else self._order()
+            self._drawn += 1
+            self._recent.append(order)
+        first, self._first = self._first, 0
+        for index in order[first:]:
             if not self._put(submit(index)):
                 return
         with self.queue.all_tasks_done:
             while self.queue.unfinished_tasks and not self.stop_signal.is_set():
                 self.queue.all_tasks_done.wait(0.2)
+
+    def _order(self) -> list[int]:
+        order = list(range(len(self.sequence)))
+        if not order:
+            raise DataError(f"The Sequence {type(self.sequence).__name__} has no batches: its length is 0.")
+        if self.shuffle:
+            random.shuffle(order)
+        return order
 
     def join_end_of_epoch(self) -> None:
         """Wait until the Sequence has been told of the end of the epoch."""

@@ -68,6 +68,15 @@ class Progbar:
             sys.stdout.flush()
         self._last_update = now
 
+    def get_state(self) -> dict[str, Any]:
+        """The step, and the sums of the values so far, on the host."""
+        self._fold()
+        return {"seen": self._seen_so_far, "values": self._values}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with another bar's step and values; time begins anew."""
+        self._seen_so_far, self._values, self._pending = state["seen"], state["values"], []
+
     def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
         """Show `n` steps more."""
         self.update(self._seen_so_far + n, values)
