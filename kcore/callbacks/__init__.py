@@ -13,9 +13,10 @@ from kcore.callbacks.control import (
     TerminateOnNaN,
 )
 from kcore.callbacks.reporting import BaseLogger, CSVLogger, History, ProgbarLogger, RemoteMonitor
+from kcore.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "BackupAndRestore", "BaseLogger", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
     "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "RemoteMonitor",
-    "TerminateOnNaN",
+    "TensorBoard", "TerminateOnNaN",
 ]  # fmt: skip

@@ -27,6 +27,8 @@ class Callback:
 
     validation_data: Any = None
     model: Any = None
+    #: Methods of the class that would do nothing as this object is set up; the list leaves them out.
+    idle_hooks: tuple[Any, ...] = ()
     params: dict[str, Any]
 
     def __init__(self) -> None:
@@ -105,9 +107,11 @@ class Callback:
 
 
 def defines(callback: Any, *names: str) -> bool:
-    """Whether a callback has a hook of its own under one of the names."""
+    """Whether a callback has a hook of its own under one of the names, and one that does something (`idle_hooks`)."""
+    idle = getattr(callback, "idle_hooks", ())
     return any(
-        name in getattr(callback, "__dict__", ()) or getattr(type(callback), name, None) is not getattr(Callback, name)
+        name in getattr(callback, "__dict__", ())
+        or getattr(type(callback), name, None) not in (getattr(Callback, name), *idle)
         for name in names
     )
 
