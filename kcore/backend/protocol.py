@@ -48,6 +48,8 @@ class Backend(Protocol):
       Without it, `asarray` serves.
     * `place(value, device)`: the native tensor on a device of `devices()`, differentiable. Without it, one function
       cannot run on several devices.
+    * `release_caches()`, where the framework keeps compiled code of functions that are gone: it is dropped, and
+      compiled again where it is still wanted.
 
     One with `capabilities.sparse` has `is_sparse(value) -> bool` for any value, `from_sparse(SparseArray, dtype)` and
     `to_sparse(native) -> SparseArray`; its sparse tensors are native ones (`is_native`, `spec_of` with `sparse=True`).
@@ -70,7 +72,7 @@ class Backend(Protocol):
         """A native tensor on the current device from NumPy, numbers, nests of them, or native tensors."""
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """A NumPy array that shares no memory with state."""
+        """A NumPy array that shares no memory with state; what is NumPy's already (a shape) passes."""
 
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and dtype of a native tensor."""
