@@ -84,12 +84,22 @@ class FileFormatError(KcoreError, ValueError, OSError):
     """
 
 
+class MissingKeyError(KcoreError, KeyError):
+    """A name that is not among those that are there; the message lists them."""
+
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
+
+
 class MissingFileError(FileFormatError, FileNotFoundError, keras=OSError):
     """There is no file where one was to be read."""
 
 
 class UnsafeFileError(FileFormatError):
     """A file asks for code to be run or for a path outside its folder, and nobody opted in."""
+
+
+class MissingPackageError(KcoreError, ImportError):
+    """An optional package that a function needs is not installed; the message says which and how to get it."""
 
 
 class BackendError(KcoreError):

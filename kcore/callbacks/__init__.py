@@ -12,11 +12,12 @@ from kcore.callbacks.control import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
+from kcore.callbacks.line import LineLogger
 from kcore.callbacks.reporting import BaseLogger, CSVLogger, History, ProgbarLogger, RemoteMonitor
 from kcore.callbacks.tensorboard import TensorBoard
 
 __all__ = [
-    "BackupAndRestore", "BaseLogger", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
-    "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "RemoteMonitor",
-    "TensorBoard", "TerminateOnNaN",
+    "BackupAndRestore", "BaseLogger", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History",
+    "LambdaCallback", "LearningRateScheduler", "LineLogger", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau",
+    "RemoteMonitor", "TensorBoard", "TerminateOnNaN",
 ]  # fmt: skip

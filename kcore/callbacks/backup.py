@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kcore import random
 from kcore.callbacks.base import Callback
 from kcore.errors import ArgumentError
@@ -25,8 +27,8 @@ class BackupAndRestore(Callback):
     random layers. A run that was killed and started again ends with the weights and the history, bit for bit, that it
     would have had.
 
-    Data from arrays and Sequences go on with the next batch. A generator (or data loader) has to yield once more what was
-    read: it must give the same batches each time it is started. With workers it must not draw from `np.random` itself.
+    Data from arrays and Sequences go on with the next batch. A generator (or data loader) has to yield once more what
+    was read: it must give the same batches each time it is started. With workers it must not draw from `np.random`.
 
     Args:
         backup_dir: folder of the file; made when missing, and for one training only.
@@ -38,7 +40,6 @@ class BackupAndRestore(Callback):
         FileFormatError: when the file is damaged.
 
     Example:
-
         model.fit(x, y, epochs=100, callbacks=[BackupAndRestore("run1")])
     """
 
@@ -47,7 +48,8 @@ class BackupAndRestore(Callback):
         super().__init__()
         if not os.fspath(backup_dir):
             raise ArgumentError("backup_dir of BackupAndRestore is the path of a folder, got an empty one.")
-        if save_freq != "epoch" and (isinstance(save_freq, (bool, str)) or int(save_freq) != save_freq or save_freq < 1):
+        number = isinstance(save_freq, (int, np.integer)) and not isinstance(save_freq, bool) and save_freq >= 1
+        if save_freq != "epoch" and not number:
             raise ArgumentError(f"save_freq of BackupAndRestore is 'epoch' or a positive integer, got {save_freq!r}.")
         self.backup_dir = Path(backup_dir)
         self.save_freq = save_freq
@@ -111,8 +113,7 @@ class BackupAndRestore(Callback):
             return
         state = self._state = read_state(self.path)
         try:
-            if state["format"] != _FORMAT:
-                raise ArgumentError(f"it has the format {state['format']}, this version reads {_FORMAT}.")
+            _check_format(state)
             progress.data.set_state(state["data"])
             self._put_back(progress)
         except (ArgumentError, KeyError) as error:
@@ -150,3 +151,8 @@ class BackupAndRestore(Callback):
             kept.remove(found)
             callback.set_state(found[1])
         random.set_state(self._state["random"])
+
+
+def _check_format(state: dict[str, Any]) -> None:
+    if state["format"] != _FORMAT:
+        raise ArgumentError(f"it has the format {state['format']}, this version reads {_FORMAT}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from kcore import backend as K
 from kcore.callbacks.base import Callback
 from kcore.callbacks.reporting import say
-from kcore.errors import ArgumentError
+from kcore.errors import ArgumentError, MissingKeyError
 
 
 class TerminateOnNaN(Callback):
@@ -36,7 +37,7 @@ def _better(callback: str, mode: str, monitor: str, also_max: tuple[str, ...] = 
 
 
 class ModelCheckpoint(Callback):
-    """Saves the model after every epoch.
+    """Saves the model after every epoch. An interrupted save leaves the file that was there.
 
     Args:
         filepath: may hold format fields: `weights.{epoch:02d}-{val_loss:.2f}.h5`.
@@ -71,7 +72,7 @@ class ModelCheckpoint(Callback):
         if self.epochs_since_last_save < self.period:
             return
         self.epochs_since_last_save = 0
-        path = str(self.filepath).format(epoch=epoch + 1, **logs)
+        path = self._path(epoch, logs)
         if not self.save_best_only:
             self._save(path, f"\nEpoch {epoch + 1:05d}: saving model to {path}")
             return
@@ -88,6 +89,15 @@ class ModelCheckpoint(Callback):
             self._save(path, f"\nEpoch {epoch + 1:05d}: {text}, saving model to {path}")
         elif self.verbose > 0:
             say(f"\nEpoch {epoch + 1:05d}: {self.monitor} did not improve from {self.best:0.5f}")
+
+    def _path(self, epoch: int, logs: Any) -> str:
+        try:
+            return os.fspath(self.filepath).format(epoch=epoch + 1, **logs)
+        except KeyError as error:
+            raise MissingKeyError(
+                f"The filepath {self.filepath!r} of ModelCheckpoint names {error}, which the logs of epoch {epoch + 1} "
+                f"do not have. They have: epoch, {', '.join(logs)}. Those of validation (val_...) need validation data."
+            ) from error
 
     def _save(self, path: str, text: str) -> None:
         if self.verbose > 0:

@@ -1,6 +1,6 @@
 """The files that TensorBoard reads: records of protocol buffer messages, written without any library for them.
 
-A file is a row of records: length, checksum of the length, content, checksum of the content. Each content is an `Event`.
+A file is a row of records: length, checksum of the length, content, checksum of the content. Contents are `Event`s.
 Only what the callback writes is here: scalars, histograms, images, a graph, and the mark that a run starts.
 """
 
@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,10 @@ def record(data: bytes) -> bytes:
 
 
 def varint(value: int) -> bytes:
-    """Seven bits a byte, the lowest first; negative numbers as 64-bit complements.
+    r"""Seven bits a byte, the lowest first; negative numbers as 64-bit complements.
 
     >>> varint(300)
-    b'\\xac\\x02'
+    b'\xac\x02'
     """
     value &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
@@ -110,9 +110,9 @@ def scalar(tag: str, value: float) -> bytes:
     return blob(1, blob(1, tag) + single(2, value))
 
 
-def image(tag: str, png: bytes, height: int, width: int, channels: int) -> bytes:
-    """A summary value: a PNG image."""
-    content = integer(1, height) + integer(2, width) + integer(3, channels) + blob(4, png)
+def image(tag: str, png: bytes, shape: Sequence[int]) -> bytes:
+    """A summary value: a grey PNG image of the given height and width."""
+    content = integer(1, shape[0]) + integer(2, shape[1]) + integer(3, 1) + blob(4, png)
     return blob(1, blob(1, tag) + blob(4, content))
 
 

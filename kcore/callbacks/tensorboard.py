@@ -117,7 +117,7 @@ class TensorBoard(Callback):
             )
         if self.embeddings_freq and self.embeddings_data is None:
             raise ArgumentError(
-                "To visualize embeddings, embeddings_data must be provided: the inputs to embed, as TensorBoard's argument."
+                "To visualize embeddings, embeddings_data must be provided: the inputs to embed, for TensorBoard(...)."
             )
         if self.histogram_freq and epoch % self.histogram_freq == 0:
             self.writer.summaries(self._weight_summaries(), epoch)
@@ -149,7 +149,7 @@ class TensorBoard(Callback):
                 if self.write_images:
                     images = [] if value.size == 0 else weight_images(value)
                     for i, pixels in enumerate(images[:_IMAGES]):
-                        yield image(f"{_tag(weight)}/image/{i}", encode_png(pixels), *pixels.shape, 1)
+                        yield image(f"{_tag(weight)}/image/{i}", encode_png(pixels), pixels.shape)
 
     # --- outputs and gradients ----------------------------------------------------------------------------------------
 

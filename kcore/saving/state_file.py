@@ -17,6 +17,8 @@ from kcore.errors import ArgumentError, FileFormatError
 from kcore.saving.atomic import replacing
 
 _TREE = "tree"
+#: What reading a damaged file raises, at one stage or another.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error)
 
 
 def write_state(path: str | os.PathLike[str], state: Any) -> None:
@@ -37,7 +39,7 @@ def read_state(path: str | os.PathLike[str]) -> Any:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return _decode(json.loads(arrays[_TREE].tobytes().decode("utf-8")), arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         raise FileFormatError(f"{os.fspath(path)!r} is damaged, or no file of a training's state: {error}") from error
 
 

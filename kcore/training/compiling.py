@@ -318,8 +318,7 @@ class Compiling(_Network):
         given = data.per_output(sample_weight, names, "sample_weight")
         classes = data.per_output(class_weight, names, "class_weight")
         weights = [
-            data.sample_weights(t, w, c, o.weight_mode)
-            for o, t, w, c in zip(fed, targets, given, classes, strict=True)
+            data.sample_weights(t, w, c, o.weight_mode) for o, t, w, c in zip(fed, targets, given, classes, strict=True)
         ]
         data.check_lengths(inputs, targets, weights)
         inputs = data.as_fed(inputs, self._feed_inputs)

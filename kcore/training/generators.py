@@ -13,9 +13,9 @@ import numpy as np
 from kcore import callbacks as cbks
 from kcore.errors import ArgumentError, DataError
 from kcore.training.logs import BatchLogs, on_host
+from kcore.training.loops import Cadence, Feed, configured, evaluate_loop, should_run_validation
 from kcore.training.places import Place, Places
 from kcore.training.progress import Progress
-from kcore.training.loops import Cadence, Feed, configured, evaluate_loop, should_run_validation
 from kcore.utils.data_utils import GeneratorEnqueuer, OrderedEnqueuer, is_sequence, iterate_forever
 from kcore.utils.generic_utils import to_list, unpack_singleton
 from kcore.utils.progbar import Progbar

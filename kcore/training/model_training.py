@@ -21,7 +21,7 @@ class TrainingMixin(Compiling):
 
     # --- arrays -------------------------------------------------------------------------------------------------------
 
-    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: int = 1,
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = 1,
             callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
             class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
             steps_per_epoch: int | None = None, validation_steps: int | None = None, validation_freq: Any = 1,
@@ -34,7 +34,7 @@ class TrainingMixin(Compiling):
             y: targets, likewise; not with generators.
             batch_size: samples per step, 32 when None; not with generators.
             epochs: number of the last epoch.
-            verbose: 0 silent, 1 progress bar, 2 a line per epoch.
+            verbose: 0 silent, 1 progress bar, 2 a line per epoch, "line" one line for the whole run.
             callbacks: list of callbacks.
             validation_split: this part of the data, its end before any shuffling, is kept for validation.
             validation_data: `(x, y)` or `(x, y, sample_weight)` for validation, or a generator or Sequence.
@@ -54,6 +54,7 @@ class TrainingMixin(Compiling):
         if kwargs:
             raise TypeError(f"fit() got unexpected arguments: {', '.join(map(repr, kwargs))}.")
         _check_epochs(epochs, initial_epoch)
+        _check_verbose(verbose)
         if is_loader(x):
             x, steps_per_epoch = from_loader(x, steps_per_epoch)
             workers = 0
@@ -101,11 +102,11 @@ class TrainingMixin(Compiling):
             )
         return feed.part(0, at), feed.part(at)
 
-    def _tell(self, feed: Feed, validation: Feed | None, verbose: int, callbacks: Any) -> None:
+    def _tell(self, feed: Feed, validation: Feed | None, verbose: Any, callbacks: Any) -> None:
         arrays = [] if validation is None else loops.validation_arrays(validation, len(self._feed_inputs))
         for callback in callbacks:
             callback.validation_data = arrays
-        if verbose and validation is not None:
+        if verbose and verbose != "line" and validation is not None:
             from kcore.callbacks.reporting import say
 
             say(f"Train on {feed.samples} samples, validate on {validation.samples} samples")
@@ -174,7 +175,7 @@ class TrainingMixin(Compiling):
 
     # --- generators ---------------------------------------------------------------------------------------------------
 
-    def fit_generator(self, generator: Any, steps_per_epoch: int | None = None, epochs: int = 1, verbose: int = 1,
+    def fit_generator(self, generator: Any, steps_per_epoch: int | None = None, epochs: int = 1, verbose: Any = 1,
                       callbacks: Any = None, validation_data: Any = None, validation_steps: int | None = None,
                       validation_freq: Any = 1, class_weight: Any = None, max_queue_size: int = 10, workers: int = 1,
                       use_multiprocessing: bool = False, shuffle: bool = True, initial_epoch: int = 0,
@@ -185,6 +186,7 @@ class TrainingMixin(Compiling):
         if kwargs:
             raise TypeError(f"fit_generator() got unexpected arguments: {', '.join(map(repr, kwargs))}.")
         _check_epochs(epochs, initial_epoch)
+        _check_verbose(verbose)
         source = Source(generator, steps_per_epoch, workers, use_multiprocessing, max_queue_size, bool(shuffle))
         _warn_of_duplicates(source)
         steps = source.length("steps_per_epoch")
@@ -260,6 +262,11 @@ def _check_epochs(epochs: Any, initial_epoch: Any) -> None:
     for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
         if isinstance(value, bool) or not hasattr(value, "__index__"):
             raise ArgumentError(f"{name} is an integer, got {value!r}.")
+
+
+def _check_verbose(verbose: Any) -> None:
+    if isinstance(verbose, str) and verbose != "line":
+        raise ArgumentError(f"verbose is 0, 1, 2 or 'line', got {verbose!r}.")
 
 
 def _yields(x: Any) -> bool:

@@ -77,7 +77,8 @@ class Place(Iterator[Any]):
         """Before `open`: begin where another place was. Raises ArgumentError when it was in another kind of source."""
         if state["ordered"] != self.source.ordered:
             kinds = "a generator", "a Sequence"
-            raise ArgumentError(f"it was made with {kinds[state['ordered']]}; now there is {kinds[self.source.ordered]}.")
+            before, now = kinds[bool(state["ordered"])], kinds[self.source.ordered]
+            raise ArgumentError(f"it was made with {before}; now there is {now}.")
         self.taken, self.passes, self.ends = state["taken"], state["passes"], state["ends"]
         self._within, self._length, self._orders = state["within"], state["length"], state["orders"]
 

@@ -59,7 +59,11 @@ class Progress:
             keeper.resume_random()
 
     def batch_done(self, batch: int, *, keep: bool = True) -> None:
-        """After the callbacks have seen a batch; `batch` is how many are done now. `keep` is whether one can go on here.
+        """After the callbacks have seen a batch.
+
+        Args:
+            batch: how many of the epoch's batches are done now.
+            keep: whether a run can be taken up at this point.
         """
         self.batch = batch
         self.total += 1
@@ -80,8 +84,8 @@ class Progress:
 def get_model_state(model: Any) -> dict[str, Any]:
     """All that training a model depends on and changes: variables, and how often its functions were called.
 
-    Variables are the weights, the optimizer's and metrics' state, the states of stateful layers, and any others that the
-    model's functions read.
+    Variables are the weights, the optimizer's and metrics' state, the states of stateful layers, and any others that
+    the model's functions read.
     """
     functions = model._functions()
     return {
