@@ -1,7 +1,7 @@
 """The files that TensorBoard reads: records of protocol buffer messages, written without any library for them.
 
 A file is a row of records: length, checksum of the length, content, checksum of the content. Contents are `Event`s.
-Only what the callback writes is here: scalars, histograms, images, a graph, and the mark that a run starts.
+Only what the callback writes is here: scalars, histograms, images, texts, a graph, and the mark that a run starts.
 """
 
 from __future__ import annotations
@@ -108,6 +108,13 @@ def doubles(field: int, values: Iterable[float]) -> bytes:
 def scalar(tag: str, value: float) -> bytes:
     """A summary value: one number."""
     return blob(1, blob(1, tag) + single(2, value))
+
+
+def text(tag: str, value: str, plugin: str) -> bytes:
+    """A summary value: a text for one of TensorBoard's pages."""
+    string, version = 7, b"1"
+    metadata = blob(1, blob(1, plugin) + blob(2, version))
+    return blob(1, blob(1, tag) + blob(8, integer(1, string) + blob(2, b"") + blob(8, value)) + blob(9, metadata))
 
 
 def image(tag: str, png: bytes, shape: Sequence[int]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kcore.callbacks.event_file import blob, integer
+from kcore.callbacks.event_file import blob, integer, text
 
 #: Numbers of dtypes in the message.
 _TYPES = {
@@ -23,6 +23,17 @@ def graph_def(model: Any) -> bytes:
     else:
         nodes += [_node(layer.name, layer, [], []) for layer in model.layers]
     return b"".join(blob(1, node) for node in nodes) + blob(4, integer(1, _PRODUCER))
+
+
+def conceptual_graph(model: Any) -> list[bytes]:
+    """Summary values with the model's configuration, from which the page draws it as Keras users do.
+
+    None for a model that has no configuration.
+    """
+    try:
+        return [text("keras", model.to_json(), "graph_keras_model")]
+    except (NotImplementedError, TypeError, ValueError):
+        return []
 
 
 class _Graph:

@@ -17,7 +17,7 @@ import numpy as np
 from kcore import backend as K
 from kcore.callbacks.base import Callback
 from kcore.callbacks.event_file import EventFile, Histogram, image, scalar
-from kcore.callbacks.graph_def import graph_def
+from kcore.callbacks.graph_def import conceptual_graph, graph_def
 from kcore.errors import ArgumentError
 from kcore.utils.generic_utils import to_list
 from kcore.utils.png import encode_png
@@ -29,34 +29,41 @@ _IMAGES = 3
 class TensorBoard(Callback):
     """Writes a log directory for TensorBoard (`tensorboard --logdir=logs`). Needs nothing installed, on any backend.
 
-    The scalars' tags are the names in the logs ("loss", "val_loss", ...); a step is an epoch, or with another
-    `update_freq` the number of samples seen.
+    There are two runs in it, `train` and `validation`, whose curves share tags: `epoch_loss`, `epoch_accuracy`, ... by
+    epoch, and with another `update_freq` also `batch_loss`, ... by the number of batches. All else is in `train`.
 
     Args:
-        log_dir: folder of the files.
-        histogram_freq: every so many epochs, histograms of weights (`dense_1/kernel_0`) and of layers' outputs over the
-            validation data (`dense_1_out`); 0 for none. Needs validation data that are arrays.
-        batch_size: samples at a time, for outputs and gradients.
+        log_dir: folder of the two runs.
+        histogram_freq: every so many epochs, histograms of weights (`dense_1/kernel_0`), and where the validation data
+            are arrays, of layers' outputs for them (`dense_1_out`); 0 for none.
+        batch_size: samples at a time for outputs and gradients; 32 by default.
         write_graph: whether the graph of layers is written.
-        write_grads: whether histograms of the loss's gradients (`dense_1/kernel_0_grad`) go with those of weights.
+        write_grads: whether histograms of the loss's gradients (`dense_1/kernel_0_grad`) go with those of weights. They
+            need validation data that are arrays.
         write_images: whether weights of one to three axes are written as images too, with the histograms.
-        embeddings_freq: every so many epochs, outputs of embedding layers for the projector page; 0 for none.
-        embeddings_layer_names: names of those layers; all Embedding layers by default.
+        embeddings_freq: every so many epochs, tables for the projector page; 0 for none.
+        embeddings_layer_names: names of the layers they show; all Embedding layers by default.
         embeddings_metadata: name of the file of labels, or a dictionary from layer name to such names.
-        embeddings_data: the inputs that are embedded: an array, or a list of arrays.
+        embeddings_data: inputs whose embeddings are shown: an array, or a list of arrays. By default the layers'
+            matrices themselves are.
         update_freq: "epoch", "batch", or after how many samples logs are written.
+        **kwargs: `profile_batch` of other versions; there is no profile.
     """
 
-    def __init__(self, log_dir: str | os.PathLike[str] = "./logs", histogram_freq: int = 0, batch_size: int | None = 32,
-                 write_graph: bool = True, write_grads: bool = False, write_images: bool = False,
-                 embeddings_freq: int = 0, embeddings_layer_names: Sequence[str] | None = None,
-                 embeddings_metadata: Any = None, embeddings_data: Any = None,
-                 update_freq: str | int = "epoch") -> None:  # fmt: skip
+    def __init__(self, log_dir: str | os.PathLike[str] = "./logs", histogram_freq: int = 0,
+                 batch_size: int | None = None, write_graph: bool = True, write_grads: bool = False,
+                 write_images: bool = False, embeddings_freq: int = 0,
+                 embeddings_layer_names: Sequence[str] | None = None, embeddings_metadata: Any = None,
+                 embeddings_data: Any = None, update_freq: str | int = "epoch", **kwargs: Any) -> None:  # fmt: skip
         super().__init__()
         if update_freq not in ("epoch", "batch") and (isinstance(update_freq, str) or not update_freq >= 1):
             raise ArgumentError(
                 f"update_freq of TensorBoard is 'epoch', 'batch' or a number of samples, got {update_freq!r}."
             )
+        if kwargs.pop("profile_batch", 0):
+            warnings.warn("TensorBoard(profile_batch=...) writes no profile here.", stacklevel=2)
+        if kwargs:
+            raise TypeError(f"TensorBoard got unexpected arguments: {', '.join(kwargs)}.")
         if (write_grads or write_images) and not histogram_freq:
             warnings.warn("TensorBoard writes gradients and images along with histograms: set histogram_freq=1.",
                           stacklevel=2)  # fmt: skip
@@ -74,68 +81,77 @@ class TensorBoard(Callback):
         self.idle_hooks = (TensorBoard.on_batch_end,) if update_freq == "epoch" else ()
         self.samples_seen = 0
         self.samples_seen_at_last_write = 0
-        self.writer: Any = None
-        self._next_step = 0
+        self.batches_seen = 0
+        self._next_epoch = 0
+        self._writers: dict[str, EventFile] = {}
         self._functions: dict[str, Any] = {}
 
     def set_model(self, model: Any) -> None:
-        """Begin a file."""
+        """Begin new files."""
         self.model = model
         self._functions = {}
-        if self.writer is not None:
-            self.writer.close()
-        self.writer = EventFile(self.log_dir)
+        self._close()
         if self.write_graph:
-            self.writer.graph(graph_def(model))
-        self.writer.flush()
+            self._writer("train").graph(graph_def(model))
+            self._writer("train").summaries(conceptual_graph(model), 0)
+            self._writer("train").flush()
+
+    def _writer(self, run: str) -> EventFile:
+        if run not in self._writers:
+            self._writers[run] = EventFile(Path(self.log_dir) / run)
+        return self._writers[run]
+
+    def _close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
 
     def get_state(self) -> dict[str, Any]:
-        """The samples seen, and the step that comes next."""
-        return self._get("samples_seen", "samples_seen_at_last_write", "_next_step")
+        """What was seen, and the epoch that comes next."""
+        return self._get("samples_seen", "samples_seen_at_last_write", "batches_seen", "_next_epoch")
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on; what was written after the state was kept is marked as void."""
+        """Go on; epochs that were written after the state was kept are marked as void."""
         super().set_state(state)
-        self.writer.starts_at(self._next_step)
+        if self.update_freq == "epoch":  # steps that count batches would be taken for epochs; they are written again
+            for run in ("train", "validation"):
+                if (Path(self.log_dir) / run).is_dir():
+                    self._writer(run).starts_at(self._next_epoch)
 
     def on_batch_end(self, batch: int, logs: Any = None) -> None:
         """Write the batch's logs if it is time."""
         logs = {} if logs is None else logs
         if self.update_freq == "epoch":
             return
-        self.samples_seen += logs["size"]
+        self.samples_seen += logs.get("size", 1)
         if self.samples_seen - self.samples_seen_at_last_write >= self.update_freq:
-            self._write_logs(logs, self.samples_seen)
+            self._write_logs(logs, "batch_", self.batches_seen)
             self.samples_seen_at_last_write = self.samples_seen
+        self.batches_seen += 1
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write histograms, images and embeddings if it is time, and the logs."""
-        if self.histogram_freq and not self.validation_data:
-            raise ArgumentError(
-                "If printing histograms, validation_data must be provided, and cannot be a generator: pass arrays to "
-                "fit(validation_data=...), or histogram_freq=0 to TensorBoard."
-            )
-        if self.embeddings_freq and self.embeddings_data is None:
-            raise ArgumentError(
-                "To visualize embeddings, embeddings_data must be provided: the inputs to embed, for TensorBoard(...)."
-            )
+        """Write the logs, and histograms, images and embeddings if it is time."""
+        self._write_logs(logs or {}, "epoch_", epoch)
+        self._next_epoch = epoch + 1
         if self.histogram_freq and epoch % self.histogram_freq == 0:
-            self.writer.summaries(self._weight_summaries(), epoch)
-            self.writer.summaries(self._data_summaries(), epoch)
+            self._writer("train").summaries(self._weight_summaries(), epoch)
+            self._writer("train").summaries(self._data_summaries(), epoch)
+            self._writer("train").flush()
         if self.embeddings_freq and epoch % self.embeddings_freq == 0:
             self._write_embeddings()
-        self._write_logs(logs or {}, epoch if self.update_freq == "epoch" else self.samples_seen)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Close the file."""
-        self.writer.close()
+        """Close the files."""
+        self._close()
 
-    def _write_logs(self, logs: Any, step: int) -> None:
+    def _write_logs(self, logs: Any, prefix: str, step: int) -> None:
         for name, value in logs.items():
             if name not in ("batch", "size") and np.size(value) == 1:
-                self.writer.summaries([scalar(name, float(np.asarray(value).reshape(())))], step)
-        self.writer.flush()
-        self._next_step = step + 1
+                writer = self._writer("validation" if name.startswith("val_") else "train")
+                tag = prefix + name.removeprefix("val_")
+                writer.summaries([scalar(tag, float(np.asarray(value).reshape(())))], step)
+        for writer in self._writers.values():
+            writer.flush()
 
     # --- weights ------------------------------------------------------------------------------------------------------
 
@@ -154,7 +170,14 @@ class TensorBoard(Callback):
     # --- outputs and gradients ----------------------------------------------------------------------------------------
 
     def _data_summaries(self) -> list[bytes]:
-        """Histograms of layers' outputs and of gradients, over the validation data."""
+        """Histograms of layers' outputs and of gradients, over the validation data where those are arrays."""
+        if not self.validation_data:
+            if self.write_grads:
+                raise ArgumentError(
+                    "TensorBoard(write_grads=True) needs validation data that are arrays, not a generator: pass them "
+                    "to fit(validation_data=...)."
+                )
+            return []
         outputs = self._output_tensors()
         histograms = {tag: Histogram() for tag in outputs}
         inputs = self.model._feed_inputs
@@ -208,21 +231,24 @@ class TensorBoard(Callback):
     # --- embeddings ---------------------------------------------------------------------------------------------------
 
     def _write_embeddings(self) -> None:
-        """The layers' outputs as tables, and the file that tells the projector page of them."""
+        """The layers' outputs or matrices as tables, and the file that tells the projector page of them."""
         names = self.embeddings_layer_names or [
             layer.name for layer in self.model.layers if type(layer).__name__ == "Embedding"
         ]
-        outputs = {name: x for name in names for x in self._outputs_of(self.model.get_layer(name))[:1]}
-        compute = self._function("embeddings", self.model._feed_inputs, outputs)
-        data = [np.asarray(a) for a in to_list(self.embeddings_data)]
-        parts = [compute(batch) for batch in self._batches(data)]
+        if self.embeddings_data is None:
+            tables = {name: self.model.get_layer(name).get_weights()[0] for name in names}
+        else:
+            outputs = {name: x for name in names for x in self._outputs_of(self.model.get_layer(name))[:1]}
+            compute = self._function("embeddings", self.model._feed_inputs, outputs)
+            parts = [compute(batch) for batch in self._batches([np.asarray(a) for a in to_list(self.embeddings_data)])]
+            tables = {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(outputs)}
+        folder = Path(self.log_dir) / "train"
         entries = []
-        for i, name in enumerate(outputs):
-            table = np.concatenate([part[i] for part in parts])
+        for name, table in tables.items():
             path = f"keras_embedding_{name.replace('/', '_')}.tsv"
-            np.savetxt(Path(self.log_dir) / path, table.reshape(len(table), -1), fmt="%.9g", delimiter="\t")
+            np.savetxt(folder / path, table.reshape(len(table), -1), fmt="%.9g", delimiter="\t")
             entries.append(self._projector_entry(name, path))
-        Path(self.log_dir, "projector_config.pbtxt").write_text("".join(entries), encoding="utf-8")
+        (folder / "projector_config.pbtxt").write_text("".join(entries), encoding="utf-8")
 
     def _projector_entry(self, name: str, path: str) -> str:
         given = self.embeddings_metadata

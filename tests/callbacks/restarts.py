@@ -1,7 +1,7 @@
 """Trainings that are killed and started again: what the tests of `BackupAndRestore` share, and the process they kill.
 
-    python restarts.py FOLDER BATCH     train, kill the process at the start of this batch
-    python restarts.py FOLDER           go on, then train again without a break; print whether all is equal
+python restarts.py FOLDER BATCH     train, kill the process at the start of this batch
+python restarts.py FOLDER           go on, then train again without a break; print whether all is equal
 """
 
 # ruff: noqa: NPY002 - the global state is what Keras 2 code seeds
@@ -89,7 +89,7 @@ class Batches(Sequence):
         self.order = np.arange(len(X))
 
     def __len__(self):
-        return -(-len(X) // self.size)
+        return (len(X) + self.size - 1) // self.size
 
     def __getitem__(self, index):
         chosen = self.order[index * self.size : (index + 1) * self.size]

@@ -92,7 +92,9 @@ def test_a_shuffled_sequence_with_workers(tmp_path):
     def train(*keeping):
         kcore.set_random_seed(11)
         model = small_model()
-        history = model.fit_generator(restarts.Batches(), epochs=4, verbose=0, callbacks=[*keeping], shuffle=True, workers=2)
+        history = model.fit_generator(
+            restarts.Batches(), epochs=4, verbose=0, callbacks=[*keeping], shuffle=True, workers=2
+        )
         return model.get_weights(), history.history
 
     expected = train()

@@ -32,10 +32,10 @@ X = RNG.normal(size=(20, 6)).astype("float32")
 Y = RNG.normal(size=(20, 2)).astype("float32")
 
 
-def read(folder):
-    """Everything in a log directory."""
-    found = accumulators.EventAccumulator(str(folder), dict.fromkeys(("scalars", "histograms", "images"), 0))
-    return found.Reload()
+def read(folder, run="train"):
+    """Everything in a run of a log directory."""
+    guidance = dict.fromkeys(("scalars", "histograms", "images"), 0)
+    return accumulators.EventAccumulator(str(folder / run), guidance).Reload()
 
 
 def model():
@@ -58,28 +58,34 @@ def steps_and_values(events):
 # --- scalars ----------------------------------------------------------------------------------------------------------
 
 
-def test_epochs_are_steps_and_tags_are_the_logs_names(tmp_path):
+def test_epochs_are_steps_and_training_and_validation_are_runs(tmp_path):
     _, history = fit(tmp_path)
-    found = read(tmp_path)
-    assert set(found.Tags()["scalars"]) == {"loss", "mae", "val_loss", "val_mae"}
-    for name, expected in history.history.items():
-        steps, values = steps_and_values(found.Scalars(name))
-        assert steps == [0, 1]
-        np.testing.assert_allclose(values, expected, rtol=1e-6)
+    for run, prefix in (("train", ""), ("validation", "val_")):
+        found = read(tmp_path, run)
+        assert set(found.Tags()["scalars"]) == {"epoch_loss", "epoch_mae"}
+        for name in ("loss", "mae"):
+            steps, values = steps_and_values(found.Scalars(f"epoch_{name}"))
+            assert steps == [0, 1]
+            np.testing.assert_allclose(values, history.history[prefix + name], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("update_freq", "steps"), [
-    ("batch", [4, 8, 10, 10, 14, 18, 20, 20]), (8, [8, 10, 18, 20]), (1000, [10, 20]),
-])  # fmt: skip
-def test_logs_of_batches_come_at_the_samples_seen(update_freq, steps, tmp_path):
+def test_no_validation_no_run(tmp_path):
+    fit(tmp_path, validated=False)
+    assert (tmp_path / "train").exists()
+    assert not (tmp_path / "validation").exists()
+
+
+@pytest.mark.parametrize(("update_freq", "steps"), [("batch", [0, 1, 2, 3, 4, 5]), (8, [1, 4]), (1000, [])])
+def test_logs_of_batches_come_at_the_batches_seen(update_freq, steps, tmp_path):
     seen = []
     fit(tmp_path, LambdaCallback(on_batch_end=lambda batch, logs: seen.append(logs["loss"])), update_freq=update_freq)
     found = read(tmp_path)
-    assert steps_and_values(found.Scalars("loss"))[0] == steps
-    assert steps_and_values(found.Scalars("val_loss"))[0] == [10, 20]
-    assert not {"batch", "size"} & set(found.Tags()["scalars"])
-    if update_freq == "batch":
-        np.testing.assert_allclose(steps_and_values(found.Scalars("loss"))[1][:3], seen[:3], rtol=1e-6)
+    expected = {"epoch_loss", "epoch_mae", *(("batch_loss", "batch_mae") if steps else ())}
+    assert set(found.Tags()["scalars"]) == expected
+    if steps:
+        assert steps_and_values(found.Scalars("batch_loss"))[0] == steps
+        np.testing.assert_allclose(steps_and_values(found.Scalars("batch_loss"))[1], np.take(seen, steps), rtol=1e-6)
+    assert steps_and_values(read(tmp_path, "validation").Scalars("epoch_loss"))[0] == [0, 1]
 
 
 def test_by_epoch_it_does_not_listen_to_batches(tmp_path):
@@ -100,22 +106,23 @@ def test_each_fit_has_a_file_of_its_own(tmp_path):
     made = model()
     for _ in range(2):
         made.fit(X, Y, verbose=0, callbacks=[board])
-    assert len(list((tmp_path / "new" / "folder").iterdir())) == 2
+    assert len(list((tmp_path / "new" / "folder" / "train").iterdir())) == 2
 
 
 def test_a_run_that_goes_on_voids_what_came_after_the_backup(tmp_path):
-    class KilledAtEnd(Exception):
+    class KilledError(Exception):
         pass
 
     def end(epoch, logs):
         if epoch == 2:
-            raise KilledAtEnd
+            raise KilledError
 
     backup = {"backup_dir": tmp_path / "backup"}
-    with pytest.raises(KilledAtEnd):  # the third epoch is in the file, and not in the backup
+    with pytest.raises(KilledError):  # the third epoch is in the file, and not in the backup
         fit(tmp_path / "logs", LambdaCallback(on_epoch_end=end), BackupAndRestore(**backup), epochs=4)
     fit(tmp_path / "logs", LambdaCallback(), BackupAndRestore(**backup), epochs=4)
-    assert steps_and_values(read(tmp_path / "logs").Scalars("loss"))[0] == [0, 1, 2, 3]
+    for run in ("train", "validation"):
+        assert steps_and_values(read(tmp_path / "logs", run).Scalars("epoch_loss"))[0] == [0, 1, 2, 3]
 
 
 # --- histograms, images -----------------------------------------------------------------------------------------------
@@ -199,7 +206,8 @@ def test_a_histogram_counts_every_finite_value(values):
     for value in finite:
         at = np.searchsorted(limits, value, side="right")
         assert histogram.counts[at] > 0
-        assert (at == 0 or limits[at - 1] <= value) and value < limits[at]
+        assert at == 0 or limits[at - 1] <= value
+        assert value < limits[at]
 
 
 # --- graph, embeddings ------------------------------------------------------------------------------------------------
@@ -222,6 +230,9 @@ def test_the_graph_has_the_layers_as_nodes(tmp_path):
     assert nodes["out"].op == "Dense"
     assert [d.size for d in nodes["out"].attr["_output_shapes"].list.shape[0].dim] == [-1, 2]
     assert nodes["out"].attr["parameters"].i == 14
+    (configured,) = read(tmp_path).Tensors("keras")
+    assert configured.tensor_proto.string_val[0].decode() == made.to_json()
+    assert read(tmp_path).PluginTagToContent("graph_keras_model") == {"keras": b"1"}
 
 
 def test_a_model_whose_graph_is_unknown_has_its_layers_still(tmp_path):
@@ -254,23 +265,32 @@ def test_embeddings_are_tables_that_the_projector_finds(tmp_path):
     board = TensorBoard(tmp_path, embeddings_freq=1, embeddings_data=words[:7], embeddings_metadata="labels.tsv",
                         batch_size=4)  # fmt: skip
     made.fit(words, Y, verbose=0, callbacks=[board])
-    (entry,) = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), config.ProjectorConfig()).embeddings
+    written = (tmp_path / "train" / "projector_config.pbtxt").read_text()
+    (entry,) = text_format.Parse(written, config.ProjectorConfig()).embeddings
     assert (entry.tensor_name, entry.metadata_path) == ("words_embedding", "labels.tsv")
-    table = np.loadtxt(tmp_path / entry.tensor_path, delimiter="\t")
+    table = np.loadtxt(tmp_path / "train" / entry.tensor_path, delimiter="\t")
     np.testing.assert_allclose(table, made.get_weights()[0][words[:7]].reshape(7, 6), rtol=1e-6)
+    made.fit(words, Y, verbose=0, callbacks=[TensorBoard(tmp_path, embeddings_freq=1)])
+    table = np.loadtxt(tmp_path / "train" / entry.tensor_path, delimiter="\t")
+    np.testing.assert_allclose(table, made.get_weights()[0], rtol=1e-6)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
-def test_histograms_need_validation_data(tmp_path):
-    with pytest.raises(ArgumentError, match="validation_data must be provided, and cannot be a generator"):
-        fit(tmp_path, histogram_freq=1, validated=False)
+def test_without_validation_there_are_histograms_of_weights_and_no_gradients(tmp_path):
+    made, _ = fit(tmp_path, histogram_freq=1, validated=False)
+    assert len(read(tmp_path).Tags()["histograms"]) == len(made.weights)
+    with pytest.raises(ArgumentError, match=r"write_grads=True\) needs validation data that are arrays"):
+        fit(tmp_path, histogram_freq=1, write_grads=True, validated=False)
 
 
-def test_embeddings_need_data(tmp_path):
-    with pytest.raises(ArgumentError, match="embeddings_data must be provided"):
-        fit(tmp_path, embeddings_freq=1)
+def test_arguments_of_other_versions():
+    with pytest.raises(TypeError, match="unexpected arguments: profile_batches"):
+        TensorBoard(profile_batches=2)
+    with pytest.warns(UserWarning, match="no profile"):
+        TensorBoard(profile_batch=2)
+    TensorBoard(profile_batch=0)
 
 
 @pytest.mark.parametrize("update_freq", ["samples", 0, -1])
@@ -309,7 +329,7 @@ def test_messages_are_read_as_they_were_written(step, tag, value):
 
 
 def test_a_damaged_record_is_noticed(tmp_path):
-    file = EventFile(tmp_path)
+    file = EventFile(tmp_path / "train")
     file.summaries([scalar("loss", 1.0)], 3)
     file.close()
     content = bytearray(file.path.read_bytes())
