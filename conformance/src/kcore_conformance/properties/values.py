@@ -94,13 +94,13 @@ def edges(backend: Any, op: Op, arguments: Arguments) -> None:
             _eager(backend, op, arguments, each=True)
 
 
-#: Bits of the mantissa, by which arrays are rounded to numbers that a dtype has.
-_MANTISSA = {"float16": 10, "bfloat16": 7}
+#: Bits of the mantissa, the least normal number and the largest: arrays are brought to numbers that a dtype has.
+_FORMATS = {"float16": (10, 2.0**-14, 65504.0), "bfloat16": (7, 2.0**-126, 3.3895314e38)}
 
 
 def low_precisions(backend: Any) -> list[str]:
     """The half-size dtypes that the backend has."""
-    return [name for name in _MANTISSA if name in backend.capabilities.dtypes]
+    return [name for name in _FORMATS if name in backend.capabilities.dtypes]
 
 
 def low_precision(backend: Any, op: Op, arguments: Arguments) -> None:
@@ -125,7 +125,10 @@ def low_precision(backend: Any, op: Op, arguments: Arguments) -> None:
 def _rounded(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype != np.float32:
         return array
+    bits, least, largest = _FORMATS[name]
     with np.errstate(invalid="ignore"):
         mantissa, exponent = np.frexp(array)
-        scale = 2.0 ** (_MANTISSA[name] + 1)
-        return np.ldexp(np.round(mantissa * scale) / scale, exponent).astype("float32")
+        scale = 2.0 ** (bits + 1)
+        rounded = np.ldexp(np.round(mantissa * scale) / scale, exponent)
+        rounded = np.where(np.isfinite(array), np.clip(rounded, -largest, largest), array)
+        return np.where(np.abs(rounded) < least, 0.0, rounded).astype("float32")

@@ -23,6 +23,8 @@ def mean(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 @kernel
 def var(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
+    if x.numel() == 0 and axis:  # torch.var warns of nothing
+        return torch.mean(x, axis, keepdims)
     return torch.var(x, axis, correction=0, keepdim=keepdims) if axis else torch.square(x - x)
 
 
