@@ -135,6 +135,27 @@ def of_generator(model, own):
                                validation_steps=2)  # fmt: skip
 
 
+class Loader:
+    """As the frameworks' data loaders: each pass is an epoch in an order of its own."""
+
+    def __init__(self):
+        self.random = np.random.default_rng(2)
+
+    def __iter__(self):
+        order = self.random.permutation(len(X))
+        return ((X[order[i : i + 5]], Y[order[i : i + 5]]) for i in range(0, len(X), 5))
+
+
+def of_loader(model, own):
+    """A loader that cannot count its batches, and one for validation."""
+    return model.fit(Loader(), epochs=EPOCHS, verbose=0, callbacks=own, validation_data=Loader())
+
+
+def of_arrays_validated_by_a_generator(model, own):
+    return model.fit(X, Y, batch_size=4, epochs=EPOCHS, verbose=0, callbacks=own, workers=0,
+                     validation_data=batches(), validation_steps=3)  # fmt: skip
+
+
 RUNS = {
     "arrays": (small_model, of_arrays),
     "weighted": (small_model, of_weighted_arrays),
@@ -142,6 +163,8 @@ RUNS = {
     "sequence": (small_model, of_sequence),
     "sequence_without_workers": (small_model, of_sequence_without_workers),
     "generator": (small_model, of_generator),
+    "loader": (small_model, of_loader),
+    "validated_by_a_generator": (small_model, of_arrays_validated_by_a_generator),
 }
 
 
