@@ -127,6 +127,8 @@ def as_array(value: Any, what: str) -> Any:
     """
     if value is None or isinstance(value, Rows):
         return value
+    if type(value) is np.ndarray and value.ndim > 1 and value.dtype.kind in "biuf":
+        return value  # by far the most frequent
     if isinstance(value, (str, bytes)):
         raise NotAnArrayError(f"Expected an array of samples as {what}, got the {type(value).__name__} {value!r:.60}.")
     if isinstance(value, Symbolic):

@@ -103,12 +103,10 @@ def training_callbacks(model: Any, own: Iterable[Any] | None, count_mode: str,
     elif params["verbose"]:
         found.append(cbks.ProgbarLogger(count_mode, stateful_metrics=names[1:]))
     found += [*(own or []), model.history]
-    # As in Keras 2: runs over generators name the values of validation even where there is none.
-    with_validation = params["do_validation"] or "samples" not in params
-    metrics = [*names, *(f"val_{n}" for n in names)] if with_validation else list(names)
+    metrics = [*names, *(f"val_{n}" for n in names)] if params["do_validation"] else list(names)
     callbacks = cbks.CallbackList(found)
     callbacks.set_model(model._get_callback_model())
-    callbacks.set_params({**params, "metrics": metrics})
+    callbacks.set_params({"metrics": metrics, **params})
     return callbacks
 
 

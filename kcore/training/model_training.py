@@ -212,6 +212,7 @@ class TrainingMixin(Compiling):
             loops.should_run_validation(validation_freq, 0)
         run = loops.training_callbacks(self, callbacks, "steps", {
             "epochs": epochs, "steps": steps, "verbose": verbose, "do_validation": validation is not None,
+            "metrics": [*self.metrics_names, *(f"val_{name}" for name in self.metrics_names)],
         })  # fmt: skip
         if isinstance(validation, Feed):
             for callback in run:

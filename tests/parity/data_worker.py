@@ -193,4 +193,4 @@ if __name__ == "__main__":
         "stateful": numbers(stateful()),
     }
     K.clear_session()
-    print(json.dumps(report))
+    sys.stdout.write(json.dumps(report) + "\n")
