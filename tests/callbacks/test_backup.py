@@ -170,7 +170,7 @@ def test_other_callbacks_files_go_on_too(tmp_path):
         ])  # fmt: skip
 
     train(tmp_path / "a")
-    for freq, at in ((1, 4), ("epoch", 7), (2, 2)):
+    for freq, at in ((1, 4), ("epoch", 7), (2, 3)):  # the last leaves a line that is written again
         folder = tmp_path / f"b{at}"
         with pytest.raises(Killed):
             train(folder, BackupAndRestore(tmp_path / "kept", freq), Killer(at, kill))
