@@ -12,6 +12,8 @@ from kcore.callbacks import Callback, LambdaCallback
 from kcore.errors import ArgumentError, DataError, NotCompiledError
 from kcore.layers import BatchNormalization, Dense, Dropout, Input, Lambda
 from kcore.models import Model, Sequential
+from kcore.training import arrays
+from kcore.utils.io_utils import HDF5Matrix
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(40, 6)).astype("float32")
@@ -308,9 +310,16 @@ def test_kinds_of_data_train_alike(tmp_path):
 
     expected = make()
     expected.fit(X, Y, verbose=0, shuffle="batch", batch_size=8)
-    with h5py.File(tmp_path / "data.h5", "w") as file:
-        file["x"], file["y"] = X, Y
-        for x, y in ((X.tolist(), Y.tolist()), (X.astype("float64"), Y.astype("float64")), (file["x"], file["y"])):
+    path = tmp_path / "data.h5"
+    with h5py.File(path, "w") as file:
+        file["x"], file["y"], file["flat"] = X, Y, Z[:, 0]
+    matrices = HDF5Matrix(path, "x"), HDF5Matrix(path, "y", normalizer=lambda y: y)
+    assert make().predict(HDF5Matrix(path, "x", 5, 20)).shape == (15, 2)
+    with h5py.File(path, "r") as file:
+        assert arrays.as_array(file["flat"], "data").shape == (40, 1)
+        for x, y in (
+            matrices, (X.tolist(), Y.tolist()), (X.astype("float64"), Y.astype("float64")), (file["x"], file["y"]),
+        ):  # fmt: skip
             model = make()
             model.fit(x, y, verbose=0, shuffle="batch", batch_size=8)
             np.testing.assert_allclose(weights(model), weights(expected), rtol=1e-5, atol=1e-7)

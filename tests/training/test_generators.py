@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from kcore.callbacks import LambdaCallback
 from kcore.errors import ArgumentError, DataError
 from kcore.layers import Dense
 from kcore.models import Sequential
@@ -70,6 +71,30 @@ def test_a_sequence_knows_its_length_and_hears_of_epochs(workers):
     history = make().fit_generator(sequence, epochs=2, verbose=0, workers=workers)
     assert len(history.epoch) == 2
     assert sequence.epochs >= 1
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_processes_train_like_threads(workers):
+    expected, model = make(), make()
+    expected.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    model.fit(Batches(), epochs=2, shuffle=False, verbose=0, workers=workers, use_multiprocessing=True,
+              max_queue_size=2, validation_data=Batches())  # fmt: skip
+    np.testing.assert_allclose(weights(model), weights(expected), rtol=1e-6)
+    np.testing.assert_allclose(
+        model.predict(Batches(), workers=workers, use_multiprocessing=True), model.predict(X), rtol=1e-5
+    )
+
+
+def test_a_sequence_may_change_its_length():
+    class Growing(Batches):
+        def __len__(self):
+            return 2 + self.epochs
+
+    for workers in (0, 2):
+        sequence, steps = Growing(), []
+        listen = LambdaCallback(on_batch_end=lambda batch, logs, seen=steps: seen.append(batch))
+        make().fit(sequence, epochs=3, verbose=0, workers=workers, shuffle=False, callbacks=[listen])
+        assert steps == [0, 1, 0, 1, 2, 0, 1, 2, 3]
 
 
 def test_weights_of_a_sequence_count():

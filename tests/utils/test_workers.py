@@ -120,6 +120,18 @@ def test_a_process_that_dies_is_an_error():
     assert "exit code 7" in str(error)
 
 
+def die_and_leave_a_child(index):
+    if os.fork() == 0:  # it holds copies of the pipes, so that they do not close
+        time.sleep(5)
+        os._exit(0)
+    os._exit(7)
+
+
+def test_the_death_of_a_process_is_seen_whoever_holds_its_pipes():
+    (error,) = fetched(OrderedEnqueuer(Numbers(make=die_and_leave_a_child), use_multiprocessing=True), workers=1)
+    assert isinstance(error, WorkerError)
+
+
 @pytest.mark.parametrize("processes", [False, True])
 def test_errors_arrive_in_their_turn(processes):
     *good, error = fetched(OrderedEnqueuer(Numbers(make=fail), use_multiprocessing=processes), workers=3)
