@@ -131,6 +131,10 @@ class Function:
                 self._executables[backend.name, training, mode] = executable
         return executable
 
+    def forget_compiled(self) -> None:
+        """Lower the graph anew at the next call, since something in it has changed."""
+        self._executables.clear()
+
     def source(self, training: int = 0) -> str:
         """The emitted source for the active backend (building it if need be)."""
         return str(self._executable(training, active.backend()).function.source)

@@ -261,6 +261,15 @@ class Compiling(_Network):
             )
         return self._predict_function
 
+    def _functions(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """The functions made so far and those of the given names, by name and sorted: the keys of `Steps.functions`."""
+        if "predict" in names:
+            self._predict_step()
+        found = self._compiled().functions([name for name in names if name != "predict"])
+        if self._predict_function is not None:
+            found["predict"] = self._predict_function
+        return dict(sorted(found.items()))
+
     # --- data ---------------------------------------------------------------------------------------------------------
 
     def _ensure_built(self, x: Any) -> None:
@@ -309,8 +318,7 @@ class Compiling(_Network):
         given = data.per_output(sample_weight, names, "sample_weight")
         classes = data.per_output(class_weight, names, "class_weight")
         weights = [
-            data.sample_weights(t, w, c, o.weight_mode)
-            for o, t, w, c in zip(fed, targets, given, classes, strict=True)
+            data.sample_weights(t, w, c, o.weight_mode) for o, t, w, c in zip(fed, targets, given, classes, strict=True)
         ]
         data.check_lengths(inputs, targets, weights)
         inputs = data.as_fed(inputs, self._feed_inputs)
