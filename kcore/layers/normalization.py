@@ -6,9 +6,9 @@ from functools import reduce
 from typing import Any
 
 from kcore import backend as K
-from kcore import constraints, initializers, regularizers
 from kcore.errors import ShapeError
 from kcore.graph.ir import Symbolic
+from kcore.layers import parameters
 from kcore.layers.base import Layer
 from kcore.layers.input_spec import InputSpec
 from kcore.ops.normalization import batch_norm
@@ -58,14 +58,7 @@ class BatchNormalization(Layer):
         self.epsilon = epsilon
         self.center = center
         self.scale = scale
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
+        parameters.keep_from(self, locals())
 
     def build(self, input_shape: Shape) -> None:
         """gamma, beta, moving_mean and moving_variance, one number per channel."""
@@ -80,23 +73,10 @@ class BatchNormalization(Layer):
             )
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: channels})
         shape = (channels,)
-        self.gamma = self.beta = None
-        if self.scale:
-            self.gamma = self.add_weight(
-                "gamma", shape, initializer=self.gamma_initializer, regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-            )  # fmt: skip
-        if self.center:
-            self.beta = self.add_weight(
-                "beta", shape, initializer=self.beta_initializer, regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-            )  # fmt: skip
-        self.moving_mean = self.add_weight(
-            "moving_mean", shape, initializer=self.moving_mean_initializer, trainable=False
-        )
-        self.moving_variance = self.add_weight(
-            "moving_variance", shape, initializer=self.moving_variance_initializer, trainable=False
-        )
+        self.gamma = parameters.make(self, "gamma", shape) if self.scale else None
+        self.beta = parameters.make(self, "beta", shape) if self.center else None
+        self.moving_mean = parameters.make(self, "moving_mean", shape, trainable=False)
+        self.moving_variance = parameters.make(self, "moving_variance", shape, trainable=False)
         self.built = True
 
     def call(self, inputs: Any, training: Any = None) -> Any:
@@ -141,12 +121,5 @@ class BatchNormalization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
-            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
-            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
-            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
-            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
-            "beta_constraint": constraints.serialize(self.beta_constraint),
-            "gamma_constraint": constraints.serialize(self.gamma_constraint),
+            **parameters.described(self, "beta", "gamma", "moving_mean", "moving_variance"),
         }

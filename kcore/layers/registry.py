@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from kcore import lazy
 from kcore.utils.objects import deserialize_keras_object, serialize_keras_object
 
 #: Rooms of layers: module -> public names.
@@ -41,10 +42,11 @@ ROOMS: Final[dict[str, str]] = {
     "kcore.layers.convolutional_recurrent": "ConvLSTM2D ConvLSTM2DCell ConvRNN2D",
     "kcore.layers.cudnn_recurrent": "CuDNNGRU CuDNNLSTM",
     "kcore.layers.wrappers": "Bidirectional TimeDistributed Wrapper",
+    "kcore.legacy.layers": "ConvRecurrent2D Highway MaxoutDense Recurrent",
 }
 
 #: Name -> module that defines it.
-WHERE: Final[dict[str, str]] = {name: room for room, names in ROOMS.items() for name in names.split()}
+WHERE: Final = lazy.by_name(ROOMS)
 
 # Models are layers too, in the room above.
 _MODELS: Final[dict[str, str]] = {"Model": "kcore.models", "Sequential": "kcore.models"}
