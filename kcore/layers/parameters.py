@@ -30,7 +30,7 @@ def keep_from(layer: Any, arguments: Mapping[str, Any]) -> None:
 
 
 def described(layer: Any, *weights: str) -> dict[str, Any]:
-    """The configuration of those of the three that the layer has, for each name: `described(self, "kernel", "bias")`."""
+    """The configuration of those of the three that the layer has, by weight: `described(self, "kernel", "bias")`."""
     names = {f"{weight}_{kind}": room for weight in weights for kind, room in _ROOMS.items()}
     return {name: room.serialize(getattr(layer, name)) for name, room in names.items() if hasattr(layer, name)}
 

@@ -138,13 +138,9 @@ class TimeDistributed(Wrapper):
         kwargs = {"training": training} if has_arg(self.layer.call, "training") else {}
         if K.int_shape(inputs)[0]:
             outputs = self._step_by_step(inputs, kwargs)
-        else:
-            outputs = self._all_at_once(inputs, mask, kwargs)
-        # Each call adds the penalty of its outputs as well: as in Keras 2.3.1, it counts twice.
-        self._add_activity_losses([outputs], to_list(inputs))
-        return outputs
-
-    def _all_at_once(self, inputs: Any, mask: Any, kwargs: dict[str, Any]) -> Any:
+            # The call itself adds this penalty as well: in Keras 2.3.1 it counts twice when the batch size is known.
+            self._add_activity_losses([outputs], to_list(inputs))
+            return outputs
         if mask is not None and has_arg(self.layer.call, "mask"):
             kwargs["mask"] = _steps_as_samples(mask)
         samples = _steps_as_samples(inputs)
