@@ -24,7 +24,9 @@ ROOMS: Final[dict[str, str]] = {
         Add Average Concatenate Dot Maximum Minimum Multiply Subtract add average concatenate dot maximum minimum
         multiply subtract""",
     "kcore.layers.embeddings": "Embedding",
-    "kcore.layers.normalization": "BatchNormalization",
+    "kcore.layers.normalization": "BatchNormalization GroupNormalization LayerNormalization",
+    "kcore.layers.attention": "AdditiveAttention Attention",
+    "kcore.layers.multi_head_attention": "MultiHeadAttention",
     "kcore.layers.noise": "AlphaDropout GaussianDropout GaussianNoise",
     "kcore.layers.advanced_activations": "ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU",
     "kcore.layers.convolutional": """
