@@ -14,6 +14,7 @@ from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
 from kcore.sparse import SparseArray
+from kcore_tf import optimizers
 from kcore_tf.kernels import INPLACE, KERNELS
 from kcore_tf.kernels.random import fold_key, step_key
 
@@ -39,6 +40,7 @@ class Backend:
     _session: Any = None
     step_key = staticmethod(step_key)
     fold_key = staticmethod(fold_key)
+    native_optimizer = staticmethod(optimizers.adapter)
 
     # --- values -----------------------------------------------------------------------------------------------------
 
