@@ -16,6 +16,7 @@ _ATTRIBUTES: Final[dict[str, str]] = {
     "backend_scope": "kcore.backend",
     "configure": "kcore.backend",
     "device_scope": "kcore.backend",
+    "set_random_seed": "kcore.random",
     "Input": "kcore.layers.input",
     "Model": "kcore.models",
     "Sequential": "kcore.models",

@@ -377,6 +377,11 @@ def _load(claim: _Claim) -> Any:
     return answers[0]
 
 
+def loaded() -> list[Any]:
+    """The backends that this process has loaded, each once."""
+    return list({id(backend): backend for backend in _loaded.values()}.values())
+
+
 def load_default() -> Any:
     """Load the backend that the environment or `keras.json` asks for (errors as `load`)."""
     choice = config.backend_choice()

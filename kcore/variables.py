@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 from weakref import WeakSet
 
@@ -39,12 +40,13 @@ class Variable(Symbolic):
         spec, name: shape and dtype; `dense_1/kernel:0`.
         trainable: what layers made of it.
         constraint: projection applied by optimizers after an update, or None.
+        device: where it is stored, from the `device_scope` it was made in; None for where it is first used.
         pending: the value that a read means inside `graph.updates.reading_after`, else None.
     """
 
     __slots__ = (
-        "__dict__", "__weakref__", "_backend", "_host", "_initial", "_native", "constraint", "name", "pending", "spec",
-        "trainable",
+        "__dict__", "__weakref__", "_backend", "_host", "_initial", "_native", "constraint", "device", "name",
+        "pending", "spec", "trainable",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +66,7 @@ class Variable(Symbolic):
         self.name = (ir.scoped(name) if scoped else name) + ":0"
         self.constraint = constraint
         self.trainable = trainable
+        self.device = ir.current_device()
         self.pending: Symbolic | None = None
         self._host: np.ndarray | None = array
         self._native: Any = None
@@ -82,10 +85,15 @@ class Variable(Symbolic):
     def _bind(self, backend: Any) -> Any:
         global storage_epoch
         storage_epoch += 1
-        self._native = backend.new_state(self.numpy(), self.dtype, self.name)
+        self._native = self._stored(backend, self.numpy())
         self._backend = backend
         self._host = None
         return self._native
+
+    def _stored(self, backend: Any, value: np.ndarray) -> Any:
+        """New storage: on the variable's device, or wherever the backend computes now."""
+        with nullcontext() if self.device is None else backend.device_scope(self.device):
+            return backend.new_state(value, self.dtype, self.name)
 
     def set_state(self, native: Any) -> None:
         """Replace the storage of a "value"-style backend (executables call this after each run)."""
@@ -110,7 +118,7 @@ class Variable(Symbolic):
         elif self._backend.state_style == "ref":
             self._backend.assign(self._native, self._backend.asarray(array, self.dtype))
         else:
-            self._native = self._backend.new_state(array, self.dtype, self.name)
+            self._native = self._stored(self._backend, array)
 
     def release(self) -> None:
         """Bring the value back to the host and free the backend's storage."""

@@ -13,6 +13,8 @@ import pytest
 
 import kcore
 from kcore import aliases, cli, errors, plugin
+from kcore.backend.protocol import Capabilities
+from kcore.cli import backends
 
 ROOT = Path(kcore.__file__).parent.parent
 
@@ -145,6 +147,17 @@ def test_a_malformed_settings_file_does_not_hide_the_list(keras_home, monkeypatc
     assert "not valid JSON" in out
 
 
+def test_capabilities_are_told_once_and_only_those_that_say_something():
+    told = backends._told(backends._facts(Capabilities(autodiff=False, extra={"narrowed": {"int64": "int32"}})))
+    assert set(told) == {"dtypes", "devices", "narrowed"}
+    assert told["devices"] == "devices=cpu"
+    assert told["narrowed"] == "narrowed=int64:int32"
+    info = plugin.BackendInfo("x", "1", "numpy", "numpy", 1, capabilities={"autodiff": "native"})
+    probe = {"capabilities": {"autodiff": "autodiff", "compiles": "compiles"}}
+    record = backends._record(plugin.ListedBackend("x", "x 1", info=info), probe)
+    assert record["capabilities"] == ["autodiff=native", "compiles"]
+
+
 # --- dispatch ---
 
 
@@ -164,7 +177,7 @@ def test_no_words_at_all_shows_the_usage(capsys):
 
 def test_a_word_that_is_neither_command_nor_file(capsys):
     assert cli.main(["bakends"]) == 2
-    assert capsys.readouterr().err == "kcore: 'bakends' is neither a command (backends) nor a file.\n"
+    assert capsys.readouterr().err == "kcore: 'bakends' is neither a command (backends, new-backend) nor a file.\n"
 
 
 # --- scripts ---

@@ -12,17 +12,16 @@ through the NumPy references on host copies, so that every primitive is there. G
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kcore.backend import array_api_kernels, array_api_windows
+from kcore.backend.host import host_kernels
 from kcore.backend.value_style import ValueStyleBackend
 from kcore.graph.ir import TensorSpec
-from kcore.graph.passes import STRUCTURAL
-from kcore.ops import REGISTRY, Op, dtypes
+from kcore.ops import dtypes
 
 
 class ArrayAPIBackend(ValueStyleBackend):
@@ -34,33 +33,14 @@ class ArrayAPIBackend(ValueStyleBackend):
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
-        self._dtypes = {name: getattr(xp, name) for name in dtypes.NAMES if hasattr(xp, name)}
+        # Where the namespace leaves Python's `bool` alone, its own is `bool_`.
+        found = {name: getattr(xp, name, getattr(xp, f"{name}_", None)) for name in dtypes.NAMES}
+        self._dtypes = {name: dtype for name, dtype in found.items() if dtype is not None}
         self.capabilities = replace(type(self).capabilities, dtypes=frozenset(self._dtypes))
         self.array_type = type(xp.asarray(0.0))
-        self.kernels = {
-            name: self._on_host(op)
-            for name, op in REGISTRY.items()
-            if op.is_primitive and op.reference is not None and name not in STRUCTURAL
-        }
+        self.kernels = host_kernels(self)
         self.kernels.update(array_api_kernels.table(xp, self.native_dtype))
         self.kernels.update(array_api_windows.table(xp))
-
-    def _on_host(self, op: Op) -> Callable[..., Any]:
-        """The NumPy reference on copies of the operands."""
-        reference: Any = op.reference
-
-        def moved(value: Any) -> Any:
-            if isinstance(value, list):
-                return [moved(v) for v in value]
-            return self.to_numpy(value) if self.is_native(value) else value
-
-        def kernel(*arguments: Any) -> Any:
-            result = reference(*map(moved, arguments))
-            if op.multiple:
-                return tuple(self.asarray(r) for r in result)
-            return self.asarray(result)
-
-        return kernel
 
     def native_dtype(self, name: str) -> Any:
         """The namespace's dtype of that name; bfloat16 is computed in float32 where there is none."""
@@ -73,9 +53,14 @@ class ArrayAPIBackend(ValueStyleBackend):
     def asarray(self, value: Any, dtype: str | None = None) -> Any:
         """An array of the namespace, by way of NumPy."""
         if not self.is_native(value):
-            value = self.xp.asarray(np.asarray(value, dtypes.numpy_dtype(dtype) if dtype else None))
+            host = np.asarray(value, dtypes.numpy_dtype(dtype) if dtype else None)
+            value = self.from_host(host, dtypes.name_of(host.dtype))
         wanted = None if dtype is None else self.native_dtype(dtype)
         return value if wanted is None or value.dtype == wanted else self.xp.astype(value, wanted)
+
+    def from_host(self, array: np.ndarray, dtype: str) -> Any:
+        """An array of the namespace from NumPy's, in the dtype of that name, which is the array's own."""
+        return self.xp.asarray(array)
 
     def to_numpy(self, value: Any) -> np.ndarray:
         """A copy as a NumPy array."""

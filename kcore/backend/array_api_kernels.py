@@ -1,4 +1,4 @@
-"""Kernels in functions of the Python array API standard: elementwise, reductions, shapes, indexing, control flow.
+"""Kernels in functions of the Python array API standard: elementwise, reductions, shapes, indexing.
 
 `table(xp, dtype_of)` makes them for a namespace. Nothing is overwritten in place, and indices stay within bounds, so
 strict and immutable namespaces serve. Functions that a namespace lacks (newer ones) are left out.
@@ -6,12 +6,11 @@ strict and immutable namespaces serve. Functions that a namespace lacks (newer o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from kcore.errors import GraphError
 
 Kernels = dict[str, Callable[..., Any]]
 
@@ -25,14 +24,14 @@ _SAME: dict[str, str] = {
     "greater_equal": "greater_equal", "less": "less", "less_equal": "less_equal", "logical_and": "logical_and",
     "logical_or": "logical_or", "logical_not": "logical_not", "where": "where", "matmul": "matmul", "abs": "abs",
     "zeros_like": "zeros_like", "reshape": "reshape", "transpose": "permute_dims", "broadcast_to": "broadcast_to",
-    "tile": "tile",
+    "tile": "tile", "bitwise_and": "bitwise_and", "bitwise_xor": "bitwise_xor",
 }  # fmt: skip
 
 
 def table(xp: Any, dtype_of: Callable[[str], Any]) -> Kernels:
     """Kernels by op name."""
     kernels: Kernels = {op: getattr(xp, name) for op, name in _SAME.items() if hasattr(xp, name)}
-    for family in (_structure, _sigmoids, _reductions, _shapes, _slices, _control):
+    for family in (_structure, _bits, _sigmoids, _reductions, _shapes, _slices):
         kernels.update(family(xp, dtype_of))
     return kernels
 
@@ -63,6 +62,19 @@ def _structure(xp: Any, dtype_of: Any) -> Kernels:
     }  # fmt: skip
 
 
+def _bits(xp: Any, dtype_of: Any) -> Kernels:
+    if not hasattr(xp, "bitwise_right_shift"):
+        return {}
+
+    def number(x: Any, value: int) -> Any:
+        return xp.asarray(value, dtype=x.dtype)
+
+    def shift_right(x: Any, count: int) -> Any:  # signed numbers are shifted with copies of their sign
+        return xp.bitwise_and(xp.bitwise_right_shift(x, number(x, count)), number(x, (1 << (32 - count)) - 1))
+
+    return {"shift_left": lambda x, count: xp.bitwise_left_shift(x, number(x, count)), "shift_right": shift_right}
+
+
 def _sigmoids(xp: Any, dtype_of: Any) -> Kernels:
     def sigmoid(x: Any) -> Any:
         e = xp.exp(-xp.abs(x))
@@ -78,6 +90,17 @@ def _reductions(xp: Any, dtype_of: Any) -> Kernels:
     def reduction(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims) if axis else x
 
+    def extreme(function: Callable[..., Any], sign: int) -> Callable[..., Any]:
+        reduce = reduction(function)
+
+        def of_nothing(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
+            if not any(x.shape[a] == 0 for a in axis):
+                return reduce(x, axis, keepdims)
+            shape = tuple(1 if i in axis else n for i, n in enumerate(x.shape) if keepdims or i not in axis)
+            return xp.full(shape, _limit(xp, x.dtype, sign), dtype=x.dtype)
+
+        return of_nothing
+
     def typed(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims, dtype=x.dtype) if axis else x
 
@@ -85,14 +108,23 @@ def _reductions(xp: Any, dtype_of: Any) -> Kernels:
         return lambda x, axis: xp.astype(function(x, axis=axis), xp.int64)
 
     kernels = {
-        "sum": typed(xp.sum), "prod": typed(xp.prod), "mean": reduction(xp.mean), "max": reduction(xp.max),
-        "min": reduction(xp.min), "any": reduction(xp.any), "all": reduction(xp.all), "argmax": found(xp.argmax),
+        "sum": typed(xp.sum), "prod": typed(xp.prod), "mean": reduction(xp.mean), "max": extreme(xp.max, -1),
+        "min": extreme(xp.min, 1), "any": reduction(xp.any), "all": reduction(xp.all), "argmax": found(xp.argmax),
         "argmin": found(xp.argmin),
     }  # fmt: skip
     for op, name in (("cumsum", "cumulative_sum"), ("cumprod", "cumulative_prod")):
         if hasattr(xp, name):
             kernels[op] = _running(getattr(xp, name))
     return kernels
+
+
+def _limit(xp: Any, dtype: Any, sign: int) -> Any:
+    """What no number of a dtype exceeds (sign 1) or falls below (-1): the extreme of no elements."""
+    if xp.isdtype(dtype, "real floating"):
+        return sign * math.inf
+    if xp.isdtype(dtype, "bool"):
+        return sign > 0
+    return xp.iinfo(dtype).max if sign > 0 else xp.iinfo(dtype).min
 
 
 def _running(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -194,30 +226,3 @@ def _slices(xp: Any, dtype_of: Any) -> Kernels:
         return x
 
     return {"strided_slice": strided_slice, "scatter_slice": scatter_slice}
-
-
-def _control(xp: Any, dtype_of: Any) -> Kernels:
-    def scan(body: Any, carry: Any, xs: Any, length: Any, reverse: bool) -> Any:
-        count = xs[0].shape[0] if xs else int(length)
-        if not count:
-            raise GraphError("A loop over zero steps has no result.")
-        state, rows = list(carry), []
-        for i in reversed(range(count)) if reverse else range(count):
-            step = xp.asarray(i, dtype=xp.int32)
-            out = body(*state, *(x[(i, ...)] for x in xs), step)
-            state = list(out[: len(state)])
-            rows.append(out[len(state) :])
-        if reverse:
-            rows.reverse()
-        return (*state, *(xp.stack(list(column)) for column in zip(*rows, strict=True)))
-
-    def while_loop(condition: Any, body: Any, carry: Any) -> Any:
-        state = tuple(carry)
-        while bool(condition(*state)[0]):
-            state = tuple(body(*state))
-        return state
-
-    return {
-        "scan": scan, "while_loop": while_loop,
-        "cond": lambda condition, then, otherwise: then() if bool(condition) else otherwise(),
-    }  # fmt: skip

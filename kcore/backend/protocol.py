@@ -52,8 +52,14 @@ class NativeOptimizer(Protocol):
 class Backend(Protocol):
     """A loaded backend.
 
-    It may also have `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no
-    memory with it. Without it, `asarray` serves.
+    It may also have:
+
+    * `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no memory with it.
+      Without it, `asarray` serves.
+    * `place(value, device)`: the native tensor on a device of `devices()`, differentiable. Without it, one function
+      cannot run on several devices.
+    * `release_caches()`, where the framework keeps compiled code of functions that are gone: it is dropped, and
+      compiled again where it is still wanted.
 
     One with `capabilities.sparse` has `is_sparse(value) -> bool` for any value, `from_sparse(SparseArray, dtype)` and
     `to_sparse(native) -> SparseArray`; its sparse tensors are native ones (`is_native`, `spec_of` with `sparse=True`).
@@ -79,7 +85,7 @@ class Backend(Protocol):
         """A native tensor on the current device from NumPy, numbers, nests of them, or native tensors."""
 
     def to_numpy(self, value: Any) -> np.ndarray:
-        """A NumPy array that shares no memory with state."""
+        """A NumPy array that shares no memory with state; what is NumPy's already (a shape) passes."""
 
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and dtype of a native tensor."""
@@ -126,4 +132,7 @@ class Backend(Protocol):
         """Specs of what a native function returns for tensors of these specs (None dimensions allowed)."""
 
     def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
-        """Set CPU threads and GPU-memory growth; a setting that cannot be honoured raises BackendError."""
+        """Set CPU threads and GPU-memory growth; a setting that cannot be honoured raises BackendError.
+
+        A backend that has a number of ops to run at the same time takes `inter_threads` as well.
+        """

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import linecache
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from kcore import random, variables
 from kcore.backend import active
 from kcore.errors import ArgumentError, BackendError, GraphError
-from kcore.graph import gradients, ir, phase, updates
+from kcore.graph import gradients, ir, phase, placement, updates
 from kcore.graph.ir import Symbolic
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -130,31 +131,59 @@ def clear_session() -> None:
 # --- devices and sessions ---------------------------------------------------------------------------------------------
 
 
-def device_scope(name: str) -> AbstractContextManager[Any]:
-    """`with kcore.device_scope("/gpu:1"):` new tensors and variables of the active backend are placed there.
+@contextmanager
+def device_scope(name: str) -> Iterator[str]:
+    """`with kcore.device_scope("/gpu:1"):` what is made inside is placed there: layers' weights, ops, native tensors.
 
-    Raises:
-        BackendError: the backend has no such device.
-
-    >>> with K.device_scope("/cpu:0"):
-    ...     _ = K.eval(K.constant(1.) + 1.)
-    """
-    return active.backend().device_scope(name)
-
-
-def configure(*, threads: int | None = None, memory_growth: bool | None = None) -> None:
-    """Set what the active backend takes of the machine. Best at the top of a program, before the first computation.
+    Ops that are made inside run on the device whenever their function is called; what has no device runs where the
+    weights are, or on the backend's default device. Scopes nest: the innermost holds.
 
     Args:
-        threads: CPU threads.
+        name: as "/gpu:1", "gpu:1", "/device:GPU:1" or "gpu".
+
+    Raises:
+        BackendError: the active backend has no such device; those it has are listed.
+
+    >>> with K.device_scope("cpu") as name:
+    ...     name, K.eval(K.constant(1.) + 1.)
+    ('/cpu:0', array(2., dtype=float32))
+    """
+    plain = placement.neutral_name(name)
+    backend = active.backend()
+    placement.check_device(backend, plain)
+    with backend.device_scope(plain), ir.on_device(plain):
+        yield plain
+
+
+def configure(
+    *, threads: int | None = None, inter_threads: int | None = None, memory_growth: bool | None = None
+) -> None:
+    """Set what the active backend takes of the machine. Best at the top of a program, before the first computation.
+
+    Which GPUs there are at all is said by `CUDA_VISIBLE_DEVICES`, before Python starts.
+
+    Args:
+        threads: CPU threads that share the work of one op.
+        inter_threads: ops that run at the same time, on backends that have a number for that.
         memory_growth: whether GPU memory is taken as it is needed, instead of all at once.
 
     Raises:
+        ArgumentError: a number of threads below 1.
         BackendError: the backend has no such setting, or it is too late for it.
 
     >>> K.configure()
     """
-    active.backend().configure(threads=threads, memory_growth=memory_growth)
+    for name, value in (("threads", threads), ("inter_threads", inter_threads)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise ArgumentError(f"configure expects {name} as a whole number of at least 1, got {value!r}.")
+    backend = active.backend()
+    if inter_threads is None:
+        backend.configure(threads=threads, memory_growth=memory_growth)
+        return
+    if "inter_threads" not in inspect.signature(backend.configure).parameters:
+        raise BackendError(f"The {backend.name} backend runs one op at a time, or has no setting for it; leave out "
+                           "inter_threads.")  # fmt: skip
+    backend.configure(threads=threads, memory_growth=memory_growth, inter_threads=inter_threads)  # type: ignore[call-arg]
 
 
 def _session_hook(name: str) -> Callable[..., Any]:

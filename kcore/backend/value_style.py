@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 
-from kcore.backend.protocol import Capabilities
+from kcore.backend.protocol import Capabilities, StateStyle
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.graph.placement import check_device, neutral_name
 from kcore.ops import dtypes
 
 
-class ValueStyleBackend:
-    """Base of such backends. A subclass has `name`, `kernels`, `is_native`, `asarray`, `to_numpy` and `spec_of`."""
+class ValueStyleBackend(ABC):
+    """Base of such backends: the whole protocol but four conversions.
+
+    A subclass sets `name` and `kernels` (`kcore.backend.host.host_kernels(self)` is a start) and defines `is_native`,
+    `asarray`, `to_numpy` and `spec_of`. Everything else has an answer here that is right for a framework with one
+    device, immutable state and no compiler; a subclass overrides what its framework does better.
+    """
 
     name: str
-    state_style = "value"
+    state_style: StateStyle = "value"
     capabilities = Capabilities(autodiff=False)
     kernels: dict[str, Callable[..., Any]]
     inplace: ClassVar[dict[str, Callable[..., Any]]] = {}
 
-    def asarray(self, value: Any, dtype: str | None = None) -> Any:
-        """A native tensor of the dtype."""
-        raise NotImplementedError
+    # --- tensors: what a subclass must say ------------------------------------------------------------------------
 
+    @abstractmethod
+    def is_native(self, value: Any) -> bool:
+        """Whether the value is a tensor of this framework."""
+
+    @abstractmethod
+    def asarray(self, value: Any, dtype: str | None = None) -> Any:
+        """A native tensor of the dtype, from NumPy, numbers, nests of them, or native tensors."""
+
+    @abstractmethod
+    def to_numpy(self, value: Any) -> np.ndarray:
+        """A NumPy array that shares no memory with the tensor."""
+
+    @abstractmethod
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and dtype of a native tensor."""
-        raise NotImplementedError
 
     # --- state ----------------------------------------------------------------------------------------------------
 
@@ -56,7 +73,8 @@ class ValueStyleBackend:
 
         def call(state: Any, params: Any, inputs: Any, key: Any) -> Any:
             with np.errstate(all="ignore"):
-                return fn(state, params, inputs, key)
+                outputs, new = fn(state, params, inputs, key)
+            return outputs, tuple([_own(value, inputs) for value in new])
 
         return call
 
@@ -84,6 +102,7 @@ class ValueStyleBackend:
 
     def fold_key(self, key: Any, data: Any) -> Any:
         """A key from a key and an integer: splitmix64 of their sum."""
+        data = self.to_numpy(data) if self.is_native(data) else data
         mixed = (int(key[0]) * 0x100000001B3 + int(data) + 1) & (2**64 - 1)
         mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
         return (mixed ^ (mixed >> 31), key[1])
@@ -97,11 +116,10 @@ class ValueStyleBackend:
     @contextmanager
     def device_scope(self, name: str) -> Iterator[None]:
         """Only "/cpu:0" is there."""
-        if name.lower() not in ("/cpu:0", "cpu", "cpu:0", "/device:cpu:0"):
-            raise BackendError(f"The {self.name} backend has no device {name!r}; it has /cpu:0.")
+        check_device(self, neutral_name(name))
         yield
 
-    def synchronize(self, value: Any = None) -> None:
+    def synchronize(self, value: Any = None) -> None:  # noqa: B027 - a default, not a gap
         """Nothing is pending."""
 
     def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
@@ -111,3 +129,12 @@ class ValueStyleBackend:
                 f"The {self.name} backend cannot set its threads: they are set by the BLAS before Python starts "
                 "(OMP_NUM_THREADS)."
             )
+
+
+def _own(value: Any, inputs: Any) -> Any:
+    """New state in memory of its own: an array that the caller fed, or a view of one, is copied."""
+    if not isinstance(value, np.ndarray):
+        return value
+    given = any(value is x for x in inputs)
+    shared = given or (value.base is not None and any(np.may_share_memory(value, x) for x in inputs))
+    return value.copy() if shared else value

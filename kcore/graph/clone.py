@@ -36,7 +36,7 @@ class Cloner:
         return [self._new.get(id(v), v) for v in roots]
 
     def _clone(self, node: Node) -> None:
-        with ir.entering(self._frames.get(id(node.frame), node.frame)):
+        with ir.entering(self._frames.get(id(node.frame), node.frame)), ir.on_device(node.device):
             arguments = {k: self._argument(v) for k, v in node.arguments.items()}
             copy = Node(node.op, arguments, [out.spec for out in node.outputs], name=node.name)
         copy.scope = node.scope

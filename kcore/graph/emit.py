@@ -20,6 +20,7 @@ from kcore.errors import GraphError
 from kcore.graph import ir
 from kcore.graph.gradients import dependencies, slice_of
 from kcore.graph.ir import Node, Subgraph, Symbolic, SymbolicTensor
+from kcore.graph.placement import Placement, placement_of
 from kcore.graph.schedule import Region, schedule
 from kcore.sparse import to_native
 from kcore.variables import Variable
@@ -51,6 +52,7 @@ class Emitter:
 
     def __init__(self, backend: Any, host: set[int], name: str) -> None:
         self.backend = backend
+        self.placement = Placement(backend)
         self.host = host
         self.name = name
         self.namespace: dict[str, Any] = {}
@@ -59,7 +61,7 @@ class Emitter:
         self.uses_key = False
         self._taken: set[str] = set()
         self._constants: dict[int, tuple[Any, str]] = {}
-        self._kernels: dict[str, str] = {}
+        self._kernels: dict[tuple[str, str | None], str] = {}
         self._alive: list[Any] = []
         self._refs: dict[int, str] = {}
         self._deltas: dict[tuple[int, int], str] = {}
@@ -69,6 +71,14 @@ class Emitter:
     def function(self, inputs: Sequence[Symbolic], outputs: Sequence[Symbolic],
                  updates: Sequence[tuple[Variable, Symbolic]]) -> Any:  # fmt: skip
         """Emit `f(state, params, inputs, key)`; returns the compiled Python function."""
+        reached = _reachable([*outputs, *(v for _, v in updates)])
+        gradients = [v.node for v in reached if _node(v) is not None and v.node.op.name == "gradient"]  # type: ignore[attr-defined]
+        self.placement = placement_of(self.backend, reached, [w for n in gradients for w in n.arguments["wrt"]])
+        with self.placement.scope():
+            return self._function(inputs, outputs, updates)
+
+    def _function(self, inputs: Sequence[Symbolic], outputs: Sequence[Symbolic],
+                  updates: Sequence[tuple[Variable, Symbolic]]) -> Any:  # fmt: skip
         top = Scope(None, 1, lambda value: getattr(value, "frame", None) is None)
         self.state = [v for v, _ in updates]
         self._top = top
@@ -76,7 +86,8 @@ class Emitter:
         names = [self._bind(top, value, self._label(value)) for value in inputs]
         if names:
             top.line(f"({', '.join(names)},) = inputs")
-        inplace = self._in_place(outputs, updates) if self.backend.state_style == "ref" else {}
+        by_reference = self.backend.state_style == "ref" and not self.placement.mixed
+        inplace = self._in_place(outputs, updates) if by_reference else {}
         roots = [*outputs, *(v for _, v in updates if _node(v) not in inplace)]
         for node in inplace:
             roots.extend(node.inputs)
@@ -106,12 +117,19 @@ class Emitter:
                     refs = [f"ref_{n}" for n in names]
                     self._refs.update({id(v): r for v, r in zip(group, refs)})
                     self._top.line(f"({', '.join(refs)},) = {label}")
-                    self.namespace["read"] = self.backend.read
+                    self.namespace["read"] = self._reader()
                     for value, name, ref in zip(group, names, refs):
                         if id(value) in found:
                             self._top.line(f"{name} = read({ref})")
                 else:
                     self._top.line(f"({', '.join(names)},) = {label}")
+
+    def _reader(self) -> Any:
+        """How storage is read; what may have been stored elsewhere is brought home."""
+        backend, placement = self.backend, self.placement
+        if placement.home is None or placement.mixed:
+            return backend.read
+        return lambda ref: placement.moved(backend.read(ref))
 
     def _in_place(self, outputs: Sequence[Symbolic], updates: Sequence[tuple[Variable, Symbolic]]) -> dict[Node, bool]:
         """Multi-tensor updates whose results go exactly where their operands came from."""
@@ -278,14 +296,15 @@ class Emitter:
         arguments = [self._argument(scope, node, p) for p in op.params if not (op.random and p == "seed")]
         if op.random:
             arguments.insert(0, self._folded_key(scope, node))
-        return f"{self._kernel(op.name)}({', '.join(arguments)})"
+        return f"{self._kernel(op.name, node.device)}({', '.join(arguments)})"
 
     def _folded_key(self, scope: Scope, node: Node) -> str:
         self.uses_key = True
         self.namespace["fold_key"] = self.backend.fold_key
         key = f"fold_key(key, {int(node.arguments['seed'])})"
-        loop = node.arguments.get("loop")
-        return f"fold_key({key}, {self._operand(scope, loop)})" if loop is not None else key
+        for counter in node.arguments.get("loop", ()):
+            key = f"fold_key({key}, {self._operand(scope, counter)})"
+        return key
 
     def _control(self, scope: Scope, node: Node) -> str:
         arguments = []
@@ -295,7 +314,7 @@ class Emitter:
                 arguments.append(self._inner_function(scope, node, p, value))
             else:
                 arguments.append(self._argument(scope, node, p))
-        return f"{self._kernel(node.op.name)}({', '.join(arguments)})"
+        return f"{self._kernel(node.op.name, node.device)}({', '.join(arguments)})"
 
     def _inner_function(self, scope: Scope, node: Node, role: str, body: Subgraph) -> str:
         inner = Scope(scope, scope.depth + 1, body.contains)
@@ -364,10 +383,14 @@ class Emitter:
     def _literal(self, value: Any) -> str:
         return repr(value) if _is_literal(value) else self._hoist("attribute", value)
 
-    def _kernel(self, name: str) -> str:
-        if name not in self._kernels:
-            self._kernels[name] = self._hoist(f"k_{name}", self.backend.kernels[name])
-        return self._kernels[name]
+    def _kernel(self, name: str, device: str | None = None) -> str:
+        place = (name, device if self.placement.mixed else None)
+        if place not in self._kernels:
+            kernel = self.backend.kernels[name]
+            kernel = self.placement.kernel(kernel, device) if self.placement.mixed else kernel
+            label = f"k_{name}" if place[1] is None else f"k_{name}_on{device}"
+            self._kernels[place] = self._hoist(label, kernel)
+        return self._kernels[place]
 
     def _hoist(self, label: str, value: Any) -> str:
         name = self._unique(label)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kcore import random
 from kcore import variables as variables_module
 from kcore.backend import active
 from kcore.errors import DataError, GraphError, ShapeError
@@ -52,7 +53,7 @@ class Function:
         reached = carried([*self.outputs, *(value for _, value in own)])
         self.updates = _merge([*reached, *own])
         self.steps = 0
-        self._executables: dict[tuple[str, int], Executable] = {}
+        self._executables: dict[tuple[str, int, bool], Executable] = {}
 
     def __call__(self, inputs: Sequence[Any] = ()) -> Any:
         """Run on NumPy or native values; returns NumPy arrays."""
@@ -122,9 +123,12 @@ class Function:
         return run
 
     def _executable(self, training: int, backend: Any) -> Executable:
-        executable = self._executables.get((backend.name, training))
+        portable = random.is_portable()
+        executable = self._executables.get((backend.name, training, portable))
         if executable is None or executable.backend is not backend:
-            executable = self._executables[backend.name, training] = Executable(self, backend, training)
+            executable = Executable(self, backend, training)
+            for mode in (portable,) if executable.draws else (False, True):
+                self._executables[backend.name, training, mode] = executable
         return executable
 
     def source(self, training: int = 0) -> str:
@@ -147,26 +151,44 @@ class Executable:
         outputs, new = values[: len(owner.outputs)], values[len(owner.outputs) :]
         # The compiled code embeds no copy of the phase: it was decided here.
         emitter = Emitter(backend, rewriter.host, _identifier(owner.name))
-        self.function = emitter.function(
-            rewriter.feeds, outputs, [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]
-        )
+        self._seeds = list(rewriter.sites)
+        feeds = [*rewriter.feeds, rewriter.site_keys] if self._seeds else rewriter.feeds
+        updates = [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]
+        self.function = emitter.function(feeds, outputs, updates)
         self.state, self.params, self.uses_key = emitter.state, emitter.params, emitter.uses_key
+        self.placement = emitter.placement
         #: Per placeholder: (type, shape, dtype) of native values that need no conversion.
         self.fitting: list[set[Any]] = [set() for _ in owner.feeds]
+        self.draws = self.uses_key or bool(self._seeds)
         self._by_value = backend.state_style == "value"
         self._epoch = -1
         self._compiled: Any = None
         self._bound: list[int] = []
-        if self._by_value:
+        if self._by_value and self.placement.mixed:
+            self._compiled = self.function  # what is compiled as a whole runs on one device: kernel by kernel instead
+        elif self._by_value:
             self._compiled = backend.finalize(self.function, name=owner.name, state=(), params=())
 
     def __call__(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
+        if self.placement.home is None and ir.current_device() is None:
+            return self._run(inputs, step)
+        with self.placement.scope():
+            return self._run(self.placement.moved(list(inputs)), step)
+
+    def _run(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
         backend = self.backend
         key = backend.step_key(step) if self.uses_key else None
+        if self._seeds:
+            keys = random.site_keys(step, self._seeds)
+            inputs = [*inputs, getattr(backend, "feed", backend.asarray)(keys, "int32")]
         if self._by_value:
             state = tuple([v.state(backend) for v in self.state])
             params = tuple([v.state(backend) for v in self.params])
+            if self.placement.home is not None:
+                state, params = self.placement.moved(state), self.placement.moved(params)
             outputs, new = self._compiled(state, params, tuple(inputs), key)
+            if self.placement.mixed:
+                new = [self.placement.moved(value, v.device) for v, value in zip(self.state, new)]
             for variable, value in zip(self.state, new):
                 variable.set_state(value)
             return outputs  # type: ignore[no-any-return]

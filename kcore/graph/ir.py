@@ -121,11 +121,23 @@ class Frame:
 
 _frames: list[Frame | None] = [None]
 _scopes: list[str] = []
+_devices: list[str | None] = [None]
 
 
 def current_frame() -> Frame | None:
     """The innermost body being traced, None outside any."""
     return _frames[-1]
+
+
+def counters() -> tuple[Symbolic, ...]:
+    """The counters of all loops around the nodes that are made now, outermost first."""
+    found: list[Symbolic] = []
+    frame = current_frame()
+    while frame is not None:
+        if frame.counter is not None and all(frame.counter is not c for c in found):
+            found.append(frame.counter)
+        frame = frame.parent
+    return tuple(reversed(found))
 
 
 @contextmanager
@@ -148,6 +160,21 @@ def name_scope(name: str) -> Iterator[None]:
         _scopes.pop()
 
 
+def current_device() -> str | None:
+    """Name of the device that nodes and variables are placed on that are made now; None for the backend's choice."""
+    return _devices[-1]
+
+
+@contextmanager
+def on_device(name: str | None) -> Iterator[None]:
+    """Place the nodes and variables that are made inside the with-block."""
+    _devices.append(name)
+    try:
+        yield
+    finally:
+        _devices.pop()
+
+
 def scoped(name: str) -> str:
     """The name within the open name scopes."""
     return "/".join([*_scopes, name])
@@ -156,7 +183,7 @@ def scoped(name: str) -> str:
 class Node:
     """One application of an op. Its arguments hold values (Symbolic), lists of them, subgraphs, plain attributes."""
 
-    __slots__ = ("arguments", "frame", "inputs", "name", "op", "outputs", "scope", "serial")
+    __slots__ = ("arguments", "device", "frame", "inputs", "name", "op", "outputs", "scope", "serial")
 
     def __init__(
         self, op: Any, arguments: dict[str, Any], specs: Sequence[TensorSpec], name: str | None = None
@@ -165,6 +192,7 @@ class Node:
         self.arguments = arguments
         self.inputs: tuple[Symbolic, ...] = tuple(_values_in(arguments.values()))
         self.frame = current_frame()
+        self.device = current_device()
         self.scope = _scopes[-1] if _scopes else ""
         self.serial = next(_serial)
         self.name = name or scoped(op.name)

@@ -12,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from kcore import random
 from kcore.graph import autodiff, ir, phase
 from kcore.graph.ir import Frame, Node, Subgraph, Symbolic, SymbolicTensor
 from kcore.ops import dtypes
+from kcore.ops import random as portable
+from kcore.ops.slicing import strided_slice
 from kcore.ops.spec import REGISTRY, constant_node, supported_kernel, unsupported
 
 _FOLD_LIMIT = 64  # elements; larger constants are not worth computing at lowering
@@ -26,6 +29,9 @@ class Rewriter:
     def __init__(self, backend: Any, training: int | None, feeds: Iterable[Symbolic] = ()) -> None:
         self.backend = backend
         self.training = training
+        self.portable = random.is_portable()
+        self.sites: dict[int, int] = {}  # seeds of random sites in the portable mode, and their rows of `site_keys`
+        self.site_keys = SymbolicTensor(ir.TensorSpec((None, 2), "int32"), name="site_keys")
         self._memo: dict[int, tuple[Symbolic, Symbolic]] = {}
         self._frames: dict[int, tuple[Frame, Frame | None]] = {}
         self.host: set[int] = set()
@@ -90,7 +96,7 @@ class Rewriter:
             self._remember(node.outputs[0], self._get(branch))
             return
         frame = self._frame(node.frame)
-        with ir.entering(frame):
+        with ir.entering(frame), ir.on_device(node.device):
             results = self._replace(node, frame)
         for out, new in zip(node.outputs, results, strict=True):
             self._remember(out, new)
@@ -117,6 +123,8 @@ class Rewriter:
         folded = self._fold(node, arguments)
         if folded is not None:
             return [folded]
+        if op.random and self.portable:
+            return self._expand(node, arguments) if op.body is not None else self._draw(node, arguments)
         if op.body is not None and not self._overridden(node, arguments):
             return self._expand(node, arguments)
         if op.body is None and op.name not in self.backend.kernels and op.name not in STRUCTURAL:
@@ -165,6 +173,18 @@ class Rewriter:
         from kcore.ops.spec import as_symbolic
 
         return self.rewrite([as_symbolic(v, out.dtype) for v, out in zip(values, node.outputs, strict=True)])
+
+    def _draw(self, node: Node, arguments: dict[str, Any]) -> Sequence[Symbolic]:
+        """A draw in the portable mode. Its key is a row of a further input, folded with the counters of loops."""
+        for value in ir.values_in(list(arguments.values())):
+            self._memo.setdefault(id(value), (value, value))
+        row = self.sites.setdefault(int(arguments["seed"]), len(self.sites))
+        with ir.name_scope(node.scope or node.op.name):
+            key = (strided_slice(self.site_keys, (row, 0)), strided_slice(self.site_keys, (row, 1)))
+            for counter in arguments.get("loop", ()):
+                key = portable.fold(key, counter)
+            result = portable.draw(node.op.name, key, arguments, self.backend.capabilities.dtypes)
+        return self.rewrite([result])
 
     # --- bodies -----------------------------------------------------------------------------------------------------
 

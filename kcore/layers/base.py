@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from kcore import backend as K
 from kcore.errors import ArgumentError, GraphError, suggestion
+from kcore.graph import ir
 from kcore.graph.ir import Symbolic
 from kcore.layers.input_spec import InputSpec, check_inputs
 from kcore.layers.native import call_layer
@@ -41,6 +43,8 @@ class Layer(LayerNodes, LayerState):
         weights: initial values, in the order of `get_weights`.
     """
 
+    _device: str | None = None
+
     def __init__(self, **kwargs: Any) -> None:
         self.input_spec: Any = None
         self.supports_masking = False
@@ -52,6 +56,7 @@ class Layer(LayerNodes, LayerState):
         for argument in kwargs:
             if argument not in _ALLOWED:
                 raise self._unknown_argument(argument)
+        self._device = ir.current_device()
         self.name = kwargs.get("name") or _default_name(type(self).__name__)
         self.trainable = kwargs.get("trainable", True)
         if kwargs.get("batch_input_shape") is not None:
@@ -124,7 +129,7 @@ class Layer(LayerNodes, LayerState):
             **kwargs: for `call`.
         """
         inputs = list(inputs) if isinstance(inputs, (list, tuple)) else inputs
-        with K.name_scope(self.name):
+        with K.name_scope(self.name), self._placed():
             self.assert_input_compatibility(inputs)
             self._build_for(inputs)
             input_list = to_list(inputs)
@@ -147,6 +152,13 @@ class Layer(LayerNodes, LayerState):
             )
             self._add_activity_losses(outputs, input_list)
         return unpack_singleton(outputs)
+
+    def _placed(self) -> AbstractContextManager[None]:
+        """Ops and weights go to the device of the scope that is open, or of the one the layer was made or called in."""
+        here = ir.current_device()
+        if here is not None and self._device is None:
+            self._device = here
+        return ir.on_device(here or self._device)
 
     def _build_for(self, inputs: Any) -> None:
         if self.built:

@@ -105,7 +105,7 @@ class GraphExecution:
         arguments = dict(node.arguments)
         if "mask" not in arguments and has_arg(layer.call, "mask"):
             arguments["mask"] = mask
-        with K.name_scope(layer.name):
+        with K.name_scope(layer.name), layer._placed():
             with layer._calling(tensors):
                 outputs = layer._checked_outputs(call_layer(layer, given, arguments), tensors)
             found = layer.compute_mask(given, mask)

@@ -136,9 +136,19 @@ class Sequential(Model):
         """The layers in their order."""
         layers = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers]
         config = {"name": self.name, "layers": copy.deepcopy(layers)}
-        if self._build_input_shape:
-            config["build_input_shape"] = self._build_input_shape
+        shape = self._build_input_shape or self._shape_of_input_layer()
+        if shape:
+            config["build_input_shape"] = shape
         return config
+
+    def _shape_of_input_layer(self) -> Any:
+        """The shape that an `InputLayer` at the bottom gave: no other layer's configuration knows it.
+
+        Keras 2.3.1 leaves it out, and cannot load the file then; with it, it can.
+        """
+        if not self._is_graph_network or not self.layers or hasattr(_first_layer(self.layers[0]), "batch_input_shape"):
+            return None
+        return self.inputs[0].shape
 
     @classmethod
     def from_config(cls, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -7,6 +7,7 @@ here imports a framework; graph nodes are built through kcore.graph.ir.
 from kcore.ops import (  # noqa: F401 - declared by being imported
     activation,
     attention,
+    bits,
     control,
     conv,
     creation,

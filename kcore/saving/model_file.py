@@ -11,6 +11,7 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import FileFormatError
+from kcore.ops import dtypes
 from kcore.saving import hdf5, weights_file
 
 
@@ -116,8 +117,9 @@ def _write_optimizer(file: Any, optimizer: Any) -> None:
     group = file.create_group("optimizer_weights")
     names = hdf5.unique_names([w.name or f"param_{i}" for i, w in enumerate(weights)])
     hdf5.write_names(group, "weight_names", names)
-    for name, value in zip(names, K.batch_get_value(weights), strict=True):
-        hdf5.write_array(group, name, value)
+    for name, variable, value in zip(names, weights, K.batch_get_value(weights), strict=True):
+        # Step counts are int64 in files, also from backends that compute them in a narrower dtype.
+        hdf5.write_array(group, name, value.astype(dtypes.numpy_dtype(variable.dtype), copy=False))
 
 
 def _compile(model: Any, file: Any, custom_objects: dict[str, Any]) -> None:

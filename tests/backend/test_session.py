@@ -86,12 +86,23 @@ def test_sessions_need_a_backend_that_has_them():
 def test_settings_of_the_machine_go_to_the_backend():
     with pytest.raises(BackendError, match="threads"):
         kcore.configure(threads=2)
+    with pytest.raises(BackendError, match="inter_threads"):
+        kcore.configure(inter_threads=2)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, "2"])
+def test_threads_are_whole_numbers(number):
+    for name in ("threads", "inter_threads"):
+        with pytest.raises(ArgumentError, match=f"{name} as a whole number of at least 1"):
+            kcore.configure(**{name: number})
 
 
 def test_devices_are_those_of_the_backend():
     with kcore.device_scope("/cpu:0"):
         assert K.eval(K.constant(1.0) + 1.0) == 2
-    with pytest.raises(BackendError, match="/gpu:7"), kcore.device_scope("/gpu:7"):
+    with pytest.raises(BackendError, match="no device '/gpu:7'; it has /cpu:0"), kcore.device_scope("/gpu:7"):
+        pass
+    with pytest.raises(BackendError, match="name of a device"), kcore.device_scope("the fast one"):
         pass
 
 

@@ -158,3 +158,12 @@ def test_copies_and_pickles_keep_weights_and_training_state():
     model.fit(x, np.ones((4, 2)), verbose=0)
     again = copy.deepcopy(model)
     assert again.train_on_batch(x, np.ones((4, 2))) == model.train_on_batch(x, np.ones((4, 2)))
+
+
+def test_a_model_that_begins_with_an_input_layer_comes_back_from_its_configuration():
+    from kcore.layers import InputLayer
+
+    model = Sequential([InputLayer(input_shape=(3,)), Dense(2)])
+    again = Sequential.from_config(model.get_config())
+    assert [w.shape for w in again.get_weights()] == [(3, 2), (2,)]
+    assert again.input_shape == (None, 3)

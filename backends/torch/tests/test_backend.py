@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -87,6 +88,11 @@ def test_threads_are_set_and_impossible_settings_refused(torch_backend):
         torch_backend.configure(memory_growth=False)
     with pytest.raises(BackendError, match="at least 1 thread, got 0"):
         torch_backend.configure(threads=0)
+    torch_backend.configure(inter_threads=torch.get_num_interop_threads())  # as it is: never too late
+    with suppress(BackendError):  # unless it was too late already
+        torch_backend.configure(inter_threads=3)
+    with pytest.raises(BackendError, match="set once, before its first parallel work"):
+        torch_backend.configure(inter_threads=torch.get_num_interop_threads() + 1)
 
 
 def test_the_specs_of_foreign_functions_are_found_without_computing(torch_backend):

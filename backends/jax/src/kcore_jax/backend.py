@@ -22,6 +22,7 @@ from kcore import config
 from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.graph.placement import check_device, neutral_name
 from kcore.ops import dtypes as core_dtypes
 from kcore.sparse import SparseArray
 from kcore_jax import dtypes, optimizers
@@ -159,19 +160,20 @@ class JaxBackend:
 
     def devices(self) -> list[str]:
         """Names like "/cpu:0", "/gpu:0"; accelerators first."""
-        found = list(jax.devices())
-        if found[0].platform != "cpu":
-            found += jax.devices("cpu")
-        return [_device_name(d) for d in found]
+        return [_device_name(d) for d in _all_devices()]
 
     def device_scope(self, name: str) -> AbstractContextManager[Any]:
         """New arrays go to the device, and computations on them run there."""
-        kind, _, index = name.lower().removeprefix("/device:").removeprefix("/").partition(":")
-        try:
-            device = jax.devices({"gpu": "gpu", "cuda": "gpu"}.get(kind, kind))[int(index or 0)]
-        except (RuntimeError, IndexError, ValueError):
-            raise BackendError(f"The jax backend has no device {name!r}; it has {', '.join(self.devices())}.") from None
-        return jax.default_device(device)
+        return jax.default_device(self._device(name))
+
+    def place(self, value: Any, device: str) -> Any:
+        """The array on a device, where computations with it will run."""
+        return jax.device_put(value, self._device(device))
+
+    def _device(self, name: str) -> Any:
+        plain = neutral_name(name)
+        check_device(self, plain)
+        return next(d for d in _all_devices() if _device_name(d) == plain)
 
     def synchronize(self, value: Any = None) -> None:
         """Wait for the value, or for everything that was started."""
@@ -180,6 +182,10 @@ class JaxBackend:
         else:
             for array in jax.live_arrays():
                 array.block_until_ready()
+
+    def release_caches(self) -> None:
+        """Drop compiled code: JAX keeps that of dead functions too. What is called again is compiled again."""
+        jax.clear_caches()
 
     def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
         """CPU threads and GPU-memory growth; both must be set before JAX starts its devices."""
@@ -194,6 +200,12 @@ class JaxBackend:
                 "backend before the first computation, or set the environment variable before Python starts."
             )
         os.environ.update(settings)
+
+
+def _all_devices() -> list[Any]:
+    """This process's devices."""
+    found = jax.local_devices()
+    return found if found[0].platform == "cpu" else [*found, *jax.local_devices(backend="cpu")]
 
 
 def _device_name(device: Any) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from kcore.backend.protocol import Capabilities
-from kcore.errors import BackendError
+from kcore.errors import ArgumentError, BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.graph.placement import check_device, neutral_name
 from kcore.sparse import SparseArray
 from kcore_tf import optimizers
 from kcore_tf.kernels import INPLACE, KERNELS
@@ -152,25 +153,32 @@ class Backend:
 
     def device_scope(self, name: str) -> AbstractContextManager[Any]:
         """`tf.device`. Raises BackendError for a device that is not there."""
-        plain = "/" + name.lower().removeprefix("/device:").lstrip("/")
-        plain = plain if ":" in plain else plain + ":0"
-        if plain not in self.devices():
-            raise BackendError(f"The tensorflow backend has no device {name!r}; it has {', '.join(self.devices())}.")
+        plain = neutral_name(name)
+        check_device(self, plain)
         return tf.device(plain)  # type: ignore[no-any-return]
+
+    def place(self, value: Any, device: str) -> Any:
+        """A copy of the tensor on the device."""
+        with tf.device(device):
+            return tf.identity(value)
 
     def synchronize(self, value: Any = None) -> None:
         """Wait for the GPUs; the CPU is never behind."""
         if tf.config.list_logical_devices("GPU"):
             tf.test.experimental.sync_devices()
 
-    def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
+    def configure(
+        self, *, threads: int | None = None, memory_growth: bool | None = None, inter_threads: int | None = None
+    ) -> None:
         """Set threads and memory growth. Raises BackendError once TensorFlow has started to compute."""
-        if threads is not None and threads < 1:
-            raise BackendError(f"TensorFlow needs at least 1 thread, got {threads}.")
+        for count in (threads, inter_threads):
+            if count is not None and count < 1:
+                raise BackendError(f"TensorFlow needs at least 1 thread, got {count}.")
         try:
             if threads is not None:
                 tf.config.threading.set_intra_op_parallelism_threads(threads)
-                tf.config.threading.set_inter_op_parallelism_threads(threads)
+            if threads is not None or inter_threads is not None:
+                tf.config.threading.set_inter_op_parallelism_threads(inter_threads or threads)
             if memory_growth is not None:
                 for gpu in tf.config.list_physical_devices("GPU"):
                     tf.config.experimental.set_memory_growth(gpu, memory_growth)
@@ -184,12 +192,16 @@ class Backend:
 
     def set_session(self, session: Any) -> None:
         """Take threads and memory growth from the configuration of a `tf.compat.v1.Session` (`K.set_session`)."""
-        config = getattr(session, "_config", None)
-        self._session = session
+        if not isinstance(session, tf.compat.v1.Session | tf.compat.v1.InteractiveSession):
+            raise ArgumentError(f"K.set_session expects a tf.compat.v1.Session, got {session!r}.")
+        config = session._config  # it has no public name
         if config is not None:
-            threads = config.intra_op_parallelism_threads or config.inter_op_parallelism_threads
-            growth = config.gpu_options.allow_growth
-            self.configure(threads=threads or None, memory_growth=growth or None)
+            self.configure(
+                threads=config.intra_op_parallelism_threads or None,
+                inter_threads=config.inter_op_parallelism_threads or None,
+                memory_growth=config.gpu_options.allow_growth or None,
+            )
+        self._session = session
 
     def get_session(self) -> Any:
         """The session that was set, or one of the defaults (`K.get_session`). Graphs of kcore do not run in it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from kcore.backend.protocol import Capabilities
 from kcore.errors import BackendError
 from kcore.graph.ir import TensorSpec
+from kcore.graph.placement import check_device, neutral_name
 from kcore.sparse import SparseArray
 from kcore_torch import kernels as tables
 from kcore_torch import optimizers
@@ -51,7 +51,12 @@ class TorchBackend:
 
     @staticmethod
     def asarray(value: Any, dtype: str | None = None) -> torch.Tensor:
-        """A tensor on the current device; of a NumPy array that fits, over the same memory."""
+        """A tensor on the current device, in memory of its own."""
+        return TorchBackend.feed(value.copy() if isinstance(value, np.ndarray) else value, dtype)
+
+    @staticmethod
+    def feed(value: Any, dtype: str | None = None) -> torch.Tensor:
+        """A tensor for one call; of a NumPy array that fits, over the same memory."""
         target = DTYPES[dtype] if dtype is not None else None
         if not isinstance(value, torch.Tensor):
             value = _from_host(np.asarray(value))
@@ -187,16 +192,18 @@ class TorchBackend:
     @contextmanager
     def device_scope(self, name: str) -> Iterator[None]:
         """New tensors and state go to the device inside the with-block."""
-        match = re.fullmatch(r"/?(?:device:)?(cpu|gpu)(?::(\d+))?", name.lower())
-        plain = f"/{match[1]}:{match[2] or 0}" if match else name
-        if plain not in self.devices():
-            raise BackendError(f"The torch backend has no device {name!r}; it has {', '.join(self.devices())}.")
-        kind, _, index = plain[1:].partition(":")
-        devices.append(torch.device("cpu") if kind == "cpu" else torch.device(devices[0].type, int(index)))
+        plain = neutral_name(name)
+        check_device(self, plain)
+        devices.append(_torch_device(plain))
         try:
             yield
         finally:
             devices.pop()
+
+    @staticmethod
+    def place(value: torch.Tensor, device: str) -> torch.Tensor:
+        """The tensor on a device."""
+        return value.to(_torch_device(device))
 
     def synchronize(self, value: Any = None) -> None:
         """Wait for the accelerator, where there is one."""
@@ -204,14 +211,30 @@ class TorchBackend:
             torch.accelerator.synchronize()
 
     @staticmethod
-    def configure(*, threads: int | None = None, memory_growth: bool | None = None) -> None:
+    def configure(
+        *, threads: int | None = None, memory_growth: bool | None = None, inter_threads: int | None = None
+    ) -> None:
         """CPU threads. GPU memory always grows with demand."""
         if memory_growth is False:
             raise BackendError("PyTorch takes GPU memory as it is needed; it cannot take all of it at the start.")
+        for count in (threads, inter_threads):
+            if count is not None and count < 1:
+                raise BackendError(f"Expected at least 1 thread, got {count}.")
+        if inter_threads is not None and inter_threads != torch.get_num_interop_threads():
+            try:
+                torch.set_num_interop_threads(inter_threads)
+            except RuntimeError as error:
+                raise BackendError(
+                    "PyTorch's inter_threads must be set once, before its first parallel work. Call this at the top of "
+                    f"the program. ({error})"
+                ) from error
         if threads is not None:
-            if threads < 1:
-                raise BackendError(f"Expected at least 1 thread, got {threads}.")
             torch.set_num_threads(threads)
+
+
+def _torch_device(name: str) -> torch.device:
+    kind, _, index = name[1:].partition(":")
+    return torch.device("cpu") if kind == "cpu" else torch.device(devices[0].type, int(index))
 
 
 def _compiled(fn: Any, engine: str) -> Any:

@@ -1,3 +1,20 @@
 """The fixed checks, one level or topic a file; importing this package registers them."""
 
-from kcore_conformance.checks import autodiff, discovery, functions, random, sparse, tensors, training  # noqa: F401
+from kcore_conformance.checks import (  # noqa: F401
+    autodiff,
+    devices,
+    discovery,
+    files,
+    functions,
+    fusion,
+    metamorphic,
+    metamorphic_loops,
+    metamorphic_nn,
+    metamorphic_random,
+    metamorphic_training,
+    operands,
+    random,
+    sparse,
+    tensors,
+    training,
+)

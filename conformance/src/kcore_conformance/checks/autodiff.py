@@ -102,6 +102,27 @@ def no_path_gives_none_and_stopped_paths_count_nothing(backend: Any) -> None:
     same(K.function([x], [g])([X[0]])[0], X[0], "x * stop_gradient(x)")
 
 
+@check(5, "kinks")
+def gradients_at_ties_and_edges_follow_the_rules(backend: Any) -> None:
+    """maximum and minimum: to the first operand; max and min: shared evenly; abs and relu at 0: none; clip: passes."""
+    x, y = K.placeholder((3,)), K.placeholder((3,))
+    tied = np.asarray([1.0, 1.0, 0.0], "float32")
+    for what, pair in (("maximum", K.maximum(x, y)), ("minimum", K.minimum(x, y))):
+        gx, gy = K.function([x, y], K.gradients(K.sum(pair), [x, y]))([tied, tied])
+        same(gx, np.ones(3, "float32"), f"{what} of equal operands, by the first")
+        same(gy, np.zeros(3, "float32"), f"{what} of equal operands, by the second")
+    for what, value, want in (
+        ("max", K.max(x, axis=-1), [0.5, 0.5, 0]),
+        ("max over all", K.max(x), [0.5, 0.5, 0]),
+        ("min", K.min(-x, axis=0, keepdims=True), [-0.5, -0.5, 0]),
+        ("abs", K.abs(x), [1, 1, 0]),
+        ("relu", K.relu(x), [1, 1, 0]),
+        ("clip", K.clip(x, 0.0, 1.0), [1, 1, 1]),
+    ):
+        (g,) = K.function([x], K.gradients(K.sum(value), [x]))([tied])
+        same(g, np.asarray(want, "float32"), f"gradient of {what} at (1, 1, 0)")
+
+
 @check(5, "control flow")
 def through_loops(backend: Any) -> None:
     x, h, w = K.placeholder((4, 2)), K.placeholder((2,)), K.variable(0.5)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from kcore import plugin
+from kcore.backend import protocol
+from kcore.errors import suggestion
 from kcore.graph.passes import STRUCTURAL
-from kcore.ops import REGISTRY
+from kcore.ops import REGISTRY, Op
 from kcore_conformance.compare import Mismatch
 from kcore_conformance.registry import check
 
@@ -28,24 +31,46 @@ def is_listed_with_its_name_and_api(backend: Any) -> None:
 @check(0, "plug-in")
 def has_all_members_of_the_protocol(backend: Any) -> None:
     missing = [m for m in MEMBERS if not hasattr(backend, m)]
-    if backend.state_style == "ref" and not hasattr(backend, "assign"):
-        missing.append("assign")
-    if backend.capabilities.autodiff and not hasattr(backend, "value_and_grad"):
+    if getattr(backend, "state_style", "value") == "ref":
+        missing += [m for m in ("assign", "inplace") if not hasattr(backend, m)]
+    if "capabilities" not in missing and backend.capabilities.autodiff and not hasattr(backend, "value_and_grad"):
         missing.append("value_and_grad")
     if missing:
-        raise Mismatch(f"missing members: {', '.join(missing)}")
+        told = "".join(f"\n      {m}: {_purpose(m)}" for m in missing)
+        raise Mismatch(
+            f"{type(backend).__name__} lacks {len(missing)} members of kcore.backend.protocol.Backend "
+            f"(kcore.backend.value_style.ValueStyleBackend has defaults for most of them):{told}"
+        )
+
+
+def _purpose(member: str) -> str:
+    """The first line of what the protocol says of a member."""
+    method = getattr(protocol.Backend, member, None)
+    text = inspect.getdoc(method) if callable(method) else f"an attribute, {protocol.Backend.__annotations__[member]}"
+    return (text or "").split("\n")[0]
 
 
 @check(0, "plug-in")
 def has_a_kernel_for_every_primitive(backend: Any) -> None:
-    needed = {name for name, op in REGISTRY.items() if op.is_primitive} - STRUCTURAL
-    missing = sorted(needed - set(backend.kernels))
+    needed = {name: op for name, op in REGISTRY.items() if op.is_primitive and name not in STRUCTURAL}
+    missing = [op for name, op in needed.items() if name not in getattr(backend, "kernels", {})]
     if missing:
-        raise Mismatch(f"no kernels for: {', '.join(missing)}")
+        families: dict[str, list[str]] = {}
+        for op in missing:
+            families.setdefault(op.public.__module__, []).append(f"{op.name}({', '.join(kernel_arguments(op))})")
+        told = "".join(f"\n      {family}: {', '.join(sorted(ops))}" for family, ops in sorted(families.items()))
+        raise Mismatch(
+            f"no kernels for {len(missing)} of the {len(needed)} primitives (kcore.backend.host.host_kernels has one "
+            f"for each to start from); by the module that declares them:{told}"
+        )
+
+
+def kernel_arguments(op: Op) -> list[str]:
+    """What the op's kernel is called with, by name: random ops get a key in place of their seed."""
+    return ["key", *(p for p in op.params if p != "seed")] if op.random else list(op.params)
 
 
 @check(0, "plug-in")
 def kernels_are_named_after_ops(backend: Any) -> None:
-    unknown = sorted(set(backend.kernels) - set(REGISTRY))
-    if unknown:
-        raise Mismatch(f"kernels that no op has: {', '.join(unknown)}")
+    for name in sorted(set(getattr(backend, "kernels", {})) - set(REGISTRY)):
+        raise Mismatch(f"a kernel named {name!r}, but no op is.{suggestion(name, REGISTRY)}")

@@ -1,4 +1,4 @@
-"""Level 4: random numbers: distributions, repeatability, a new draw at every call, site and step."""
+"""Level 4: random numbers: distributions, repeatability, a new draw at every call, site and step; the portable mode."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from kcore import backend as K
+from kcore import random
 from kcore.ops import control
-from kcore_conformance.compare import Mismatch
+from kcore_conformance.compare import Mismatch, same
 from kcore_conformance.registry import check
 
 N = 20_000
@@ -82,3 +83,29 @@ def forward_and_backward_see_one_mask(backend: Any) -> None:
     kept = out[out != 0]
     if not np.allclose(kept, 2.0) or not 400 < kept.size < 600:
         raise Mismatch(f"dropout at 0.5 keeps {kept.size} of 1000 with values {np.unique(kept)[:3]}")
+
+
+def _portable_draws() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Draws of two calls that must be exact (uniform ones, masks, those of loops), and normal ones."""
+    shape, x = (5, 3), K.placeholder((None, 3))
+    _, (rows,) = control.loop(lambda c, xs, i: ([c[0]], [K.random_uniform((4,), seed=6)]), [K.zeros(())], [x])
+    exact = [
+        K.random_uniform(shape, seed=1), K.random_uniform(shape, -3.0, 2.7, seed=2), K.dropout(x, 0.3, seed=3),
+        K.random_uniform(shape, -5, 9, dtype="int32", seed=4), K.random_binomial(K.shape(x), 0.3, seed=5), rows,
+    ]  # fmt: skip
+    f = K.function([x], [*exact, K.random_normal(shape, seed=1), K.truncated_normal(shape, 1.0, 2.0, seed=2)])
+    calls = [f([np.ones((5, 3), "float32")]) for _ in range(2)]
+    return [a for call in calls for a in call[:-2]], [a for call in calls for a in call[-2:]]
+
+
+@check(4, "random")
+def portable_draws_are_those_of_the_reference(backend: Any) -> None:
+    with random.portable():
+        exact, normal = _portable_draws()
+        with K.backend_scope("numpy"):
+            expected, expected_normal = _portable_draws()
+    for got, want in zip(exact, expected, strict=True):
+        if not np.array_equal(got, want):
+            raise Mismatch(f"portable draws differ from those of the reference: {got.ravel()[:4]}, {want.ravel()[:4]}")
+    for got, want in zip(normal, expected_normal, strict=True):
+        same(got, want, "portable normal draws", 1e-6)

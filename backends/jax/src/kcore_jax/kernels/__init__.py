@@ -1,6 +1,7 @@
 """JAX functions for kcore's ops, one family a file; importing this room completes `KERNELS`."""
 
 from kcore_jax.kernels import (  # noqa: F401 - entered by being imported
+    bits,
     control,
     conv,
     creation,

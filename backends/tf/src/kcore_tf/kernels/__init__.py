@@ -1,6 +1,7 @@
 """The kernels, one module for each family of ops; importing them fills the table."""
 
 from kcore_tf.kernels import (  # noqa: F401 - each import enters kernels
+    bits,
     control,
     conv,
     creation,

@@ -2,6 +2,7 @@
 
 from kcore_torch.kernels import (  # noqa: F401 - entered by being imported
     attention,
+    bits,
     control,
     conv,
     creation,

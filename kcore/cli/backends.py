@@ -1,7 +1,6 @@
-"""The command line: `python -m kcore COMMAND ...` and `python -m kcore script.py ...`.
+"""`kcore backends`: what is installed, and what it sees on this machine.
 
-A command is one row of `COMMANDS`. Whatever is not a command is a script, run with `keras` and
-`tensorflow.keras` answered by kcore. Commands look at the core from outside; nothing imports this module.
+Each backend is loaded in a process of its own, so that one that crashes is a line of the table like another.
 """
 
 from __future__ import annotations
@@ -9,20 +8,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
-import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
-from kcore import aliases, config, plugin
+from kcore import config, plugin
 from kcore.errors import KcoreError
-from kcore.version import __version__
-
-# --- backends -------------------------------------------------------------------------------------
 
 # In front of the one line of a probe's output that counts: frameworks print what they like.
 _PROBE_MARK: Final = "kcore-probe:"
@@ -34,7 +27,8 @@ def _facts(capabilities: Any) -> dict[str, Any]:
     if isinstance(capabilities, Mapping):
         return dict(capabilities)
     if dataclasses.is_dataclass(capabilities) and not isinstance(capabilities, type):
-        return {field.name: getattr(capabilities, field.name) for field in dataclasses.fields(capabilities)}
+        facts = {field.name: getattr(capabilities, field.name) for field in dataclasses.fields(capabilities)}
+        return facts | dict(facts.pop("extra", {}))
     if isinstance(capabilities, Iterable) and not isinstance(capabilities, str):
         return dict.fromkeys(map(str, capabilities), True)
     return {}
@@ -43,11 +37,22 @@ def _facts(capabilities: Any) -> dict[str, Any]:
 def _fact_text(name: str, value: Any) -> str:
     if value is True:
         return name
+    if isinstance(value, Mapping):
+        value = [f"{key}:{meaning}" for key, meaning in value.items()]
     if isinstance(value, (set, frozenset)):
         value = sorted(map(str, value))
     if isinstance(value, (list, tuple)):
         value = "+".join(map(str, value))
     return f"{name}={value}"
+
+
+def _told(facts: Mapping[str, Any]) -> dict[str, str]:
+    """The facts that say something, as texts by name."""
+    return {
+        name: _fact_text(name, value)
+        for name, value in facts.items()
+        if value not in (False, None, "") and not (hasattr(value, "__len__") and not len(value))
+    }
 
 
 def _probe_here(name: str) -> dict[str, Any]:
@@ -56,9 +61,8 @@ def _probe_here(name: str) -> dict[str, Any]:
         backend = plugin.load(name)
         devices = getattr(backend, "devices", ())
         devices = devices() if callable(devices) else devices
-        facts = _facts(getattr(backend, "capabilities", None))
-        texts = [_fact_text(key, value) for key, value in facts.items() if value not in (False, None, "")]
-        return {"devices": [str(device) for device in devices], "capabilities": texts}
+        facts = _told(_facts(getattr(backend, "capabilities", None)))
+        return {"devices": [str(device) for device in devices], "capabilities": facts}
     except Exception as error:  # noqa: BLE001 - the list must show whatever a plug-in raises
         text = str(error) if isinstance(error, KcoreError) else f"{type(error).__name__}: {error}"
         return {"error": text}
@@ -96,18 +100,15 @@ def _record(listed: plugin.ListedBackend, probe: Mapping[str, Any]) -> dict[str,
         "devices": probe.get("devices"),
     }
     if info is not None:
-        declared = [
-            _fact_text(key, value) for key, value in info.capabilities.items() if value not in (False, None)
-        ]
+        # What the plug-in declares counts before what the backend shows of the same name.
+        capabilities = _told(info.capabilities)
+        capabilities |= {k: v for k, v in probe.get("capabilities", {}).items() if k not in capabilities}
         record |= {
             "version": info.version,
             "framework": _framework(info),
             "description": info.description,
             "conformance": info.conformance,
-            "capabilities": [
-                *declared,
-                *(text for text in probe.get("capabilities", []) if text not in declared),
-            ],
+            "capabilities": list(capabilities.values()),
         }
     return record
 
@@ -148,7 +149,8 @@ def _chosen() -> tuple[str | None, str]:
     return name, f"* the default, by {choice.source}"
 
 
-def _add_backends(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `kcore backends`."""
     parser.add_argument("--json", action="store_true", help="print one JSON list instead of a table")
     parser.add_argument(
         "--no-load", action="store_true", help="do not load the frameworks; devices stay unknown"
@@ -159,7 +161,8 @@ def _add_backends(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--probe", metavar="NAME", help=argparse.SUPPRESS)
 
 
-def _run_backends(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """List the backends, loading each one unless told not to."""
     if options.probe:
         print(_PROBE_MARK + json.dumps(_probe_here(options.probe)))
         return 0
@@ -177,80 +180,3 @@ def _run_backends(options: argparse.Namespace) -> int:
     _print_table(records, chosen)
     print(f"\n{line}")
     return 0
-
-
-# --- scripts --------------------------------------------------------------------------------------
-
-
-def run_script(path: str, arguments: Sequence[str]) -> int:
-    """Run a script as `python path arguments...` would, with Keras imports answered by kcore."""
-    if not os.path.exists(path):
-        known = ", ".join(command.name for command in COMMANDS)
-        print(f"kcore: {path!r} is neither a command ({known}) nor a file.", file=sys.stderr)
-        return 2
-    aliases.install()
-    sys.argv = [path, *arguments]
-    # `python script.py` puts the script's folder first; `python -m` has put the current one there.
-    if not sys.flags.safe_path:
-        sys.path[0] = os.path.dirname(os.path.abspath(path))
-    runpy.run_path(path, run_name="__main__")
-    return 0
-
-
-def run_module(name: str, arguments: Sequence[str]) -> int:
-    """Run a module as `python -m name arguments...` would, with Keras imports answered by kcore."""
-    aliases.install()
-    sys.argv = [name, *arguments]
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
-    return 0
-
-
-# --- dispatch -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Command:
-    """A subcommand: its name and help, how it adds its options, and what it does (returns an exit status)."""
-
-    name: str
-    help: str
-    add_options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-
-
-COMMANDS: Final = (Command("backends", "list the installed backends", _add_backends, _run_backends),)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m kcore",
-        description="Run a Keras 2 script on kcore, or one of the commands below.",
-        epilog="python -m kcore script.py [args]   run a script; `import keras` gives kcore\n"
-        "python -m kcore -m module [args]   the same for a module",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"kcore {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for command in COMMANDS:
-        sub = commands.add_parser(command.name, help=command.help, description=command.help)
-        command.add_options(sub)
-        sub.set_defaults(run=command.run)
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status.
-
-    Everything after a script's name belongs to the script, so the first word decides before argparse looks.
-    """
-    words = list(sys.argv[1:] if argv is None else argv)
-    if len(words) > 1 and words[0] == "-m":
-        return run_module(words[1], words[2:])
-    if words and not words[0].startswith("-") and words[0] not in {command.name for command in COMMANDS}:
-        return run_script(words[0], words[1:])
-    options = _parser().parse_args(words)
-    try:
-        return int(options.run(options))
-    except KcoreError as error:
-        print(f"kcore: {error}", file=sys.stderr)
-        return 1
