@@ -28,6 +28,10 @@ ALLOWED = {
     ("layers/keras1.py", "tf"): "the value of Keras 1's argument dim_ordering, which means channels_last",
     ("saving/legacy.py", "theano"): "what old files say in their attribute 'backend'; their kernels are flipped",
     ("optimizers/__init__.py", "TFOptimizer"): "Keras 2's name for the wrapper of native optimizers, of any backend",
+    (
+        "datasets/public.py",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    ): "where Keras' public data sets are today",
     ("aliases.py", "tensorflow.keras"): "an import path that Keras scripts use (aliases.ALIASES)",
 }
 

@@ -12,7 +12,7 @@ from kcore.backend.reference.backend import NumpyBackend
 from kcore.ops import REGISTRY
 from kcore.ops.edges import Edge, specials
 from kcore_conformance.compare import Mismatch, same
-from kcore_conformance.properties import PROPERTIES
+from kcore_conformance.properties import PROPERTIES, values
 from kcore_conformance.trial import Search, examine
 
 BY_NAME = {p.name: p for p in PROPERTIES}
@@ -67,6 +67,13 @@ def test_a_fault_is_found_by_its_property(name: str) -> None:
     assert not _found(backend, op_name, prop)
     backend.kernels = {**backend.kernels, op_name: kernel}
     assert _found(backend, op_name, prop)
+
+
+@pytest.mark.parametrize("op_name", ["ceil", "sign", "log", "rsqrt"])
+def test_numbers_of_low_precision_also_have_a_range(op_name: str) -> None:
+    x = np.array([3.5e-9, 4.2e-24, 1.1754944e-38, 1.0], "float32")  # float16 has the last only
+    with active.backend_scope("numpy") as backend:
+        values.low_precision(backend, REGISTRY[op_name], {"x": x[:, None]})
 
 
 def test_elements_count_each_or_by_the_largest() -> None:

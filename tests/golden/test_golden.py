@@ -23,7 +23,7 @@ GROUPS = {
     "layers": ["layers"],
     "training": ["training", "optimizers", "optimizer_state", "models"],
     "functions": [
-        "activations", "losses", "metrics", "regularizers", "constraints", "initializers", "configs",
+        "activations", "losses", "metrics", "regularizers", "constraints", "initializers", "configs", "preprocessing",
     ],
 }  # fmt: skip
 
@@ -36,8 +36,6 @@ KNOWN = {
     "exact answer, computed in float64, is 2.9e-4 from the recorded one, above the tolerance of 2e-4",
     "training/callbacks/early_restore_not_stopped": "training diverges in the same way, which magnifies float32's "
     "rounding: backends are 6e-4 to 2e-3 off, each elsewhere",
-    "training/generator/fit_sequence": "needs kcore.preprocessing, which is not there yet",
-    "training/generator/image_flow": "needs kcore.preprocessing, which is not there yet",
 }
 
 
