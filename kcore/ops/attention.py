@@ -10,6 +10,7 @@ from kcore.ops import rules
 from kcore.ops.cases import FLOATS, Cases, Draw, Real
 from kcore.ops.comparison import greater_equal, logical_and, where
 from kcore.ops.creation import arange
+from kcore.ops.edges import Wrong
 from kcore.ops.elementwise import multiply, subtract
 from kcore.ops.linalg import matmul
 from kcore.ops.nn import softmax
@@ -55,7 +56,11 @@ def _with_a_key(draw: Any) -> Any:
     return drawn
 
 
-@composite(infer=_masked_spec, promote=("scores",), to_float=True, cases=Cases(_scores, smooth=_with_a_key(_scores)))
+_UNFIT_MASK = (Wrong(ShapeError, scores=(2, 3), mask={"shape": (2, 4), "dtype": "bool"}),)
+
+
+@composite(infer=_masked_spec, promote=("scores",), to_float=True,
+           cases=Cases(_scores, smooth=_with_a_key(_scores), errors=_UNFIT_MASK))  # fmt: skip
 def masked_softmax(scores: Tensor, mask: MaybeTensor = None) -> Any:
     """Softmax over the last axis, among the positions where the mask holds.
 
@@ -115,8 +120,17 @@ def _attended(d: Draw) -> Any:
             "scale": d.choice([1.0, 0.5]), "causal": d.boolean()}  # fmt: skip
 
 
+_UNFIT = (
+    Wrong(ShapeError, query=(2, 3), key=(4, 5), value=(4, 2)),
+    Wrong(ShapeError, query=(2, 3), key=(4, 3), value=(5, 2)),
+    Wrong(ShapeError, query=(1, 2, 3), key=(4, 3), value=(4, 2)),
+    Wrong(ShapeError, query=(3,), key=(3,), value=(3,)),
+    Wrong(ShapeError, query=(2, 3), key=(4, 3), value=(4, 2), mask={"shape": (3, 4), "dtype": "bool"}),
+)  # fmt: skip
+
+
 @composite(infer=_attention_spec, promote=("query", "key", "value"), to_float=True,
-           cases=Cases(_attended, smooth=_with_a_key(_attended)))  # fmt: skip
+           cases=Cases(_attended, smooth=_with_a_key(_attended), errors=_UNFIT))  # fmt: skip
 def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, mask: MaybeTensor = None, scale: float = 1.0,
                           causal: bool = False) -> Any:  # fmt: skip
     """Means of the values, weighted by how well their keys match the query (Vaswani et al. 2017).

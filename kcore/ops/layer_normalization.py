@@ -8,6 +8,7 @@ from kcore.errors import ArgumentError, ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import FLOATS, Cases, Distinct, Draw, Real
+from kcore.ops.edges import Wrong
 from kcore.ops.elementwise import add, multiply, rsqrt, square, subtract
 from kcore.ops.reduction import mean as mean_of
 from kcore.ops.shaping import reshape, shape_of
@@ -67,7 +68,10 @@ def _layers(d: Draw) -> Any:
             "epsilon": d.choice([1e-3, 0.1])}  # fmt: skip
 
 
-@composite(infer=_layer_spec, normalize=_normalize_layer, to_float=True, cases=Cases(_layers))
+@composite(infer=_layer_spec, normalize=_normalize_layer, to_float=True, cases=Cases(_layers, errors=[
+    Wrong(ShapeError, x=(2, 3), gamma=(4,), beta=None), Wrong(ShapeError, x=(2, 3), gamma=None, beta=(2, 3)),
+    Wrong(ShapeError, x=(2, 3), gamma=None, beta=None, axis=2),
+]))  # fmt: skip
 def layer_norm(x: Tensor, gamma: MaybeTensor, beta: MaybeTensor, axis: Any = -1, epsilon: float = 1e-3) -> Any:
     """x normalised by its mean and variance over some axes, separately at each position of the others.
 
@@ -120,7 +124,11 @@ def _groups(d: Draw) -> Any:
             "groups": groups, "axis": d.choice([axis, axis - x.ndim]), "epsilon": 1e-3}  # fmt: skip
 
 
-@composite(infer=_group_spec, normalize=_normalize_group, to_float=True, cases=Cases(_groups))
+@composite(infer=_group_spec, normalize=_normalize_group, to_float=True, cases=Cases(_groups, errors=[
+    Wrong(ShapeError, x=(2, 4), gamma=None, beta=None, groups=3),
+    Wrong(ShapeError, x=(2, 4), gamma=(2,), beta=None, groups=2),
+    Wrong(ArgumentError, x=(2, 4), gamma=None, beta=None, groups=2, axis=0),
+]))  # fmt: skip
 def group_norm(x: Tensor, gamma: MaybeTensor, beta: MaybeTensor, groups: int, axis: int = -1,
                epsilon: float = 1e-3) -> Any:  # fmt: skip
     """x normalised in each sample by the moments of each group of neighbouring channels.
