@@ -66,8 +66,8 @@ def masked_softmax(scores: Tensor, mask: MaybeTensor = None) -> Any:
 
     Args:
         scores: tensor of rank 1 or more.
-        mask: bool tensor that broadcasts to the shape of the scores, or None. A row without any True is as if the mask
-            were not there.
+        mask: bool tensor that broadcasts to the shape of the scores, or None. A row without any True keeps weights
+            that sum to 1.
 
     Raises:
         ShapeError: a mask that does not broadcast.

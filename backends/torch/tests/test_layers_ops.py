@@ -271,3 +271,12 @@ def test_group_norm_and_its_gradients(affine, axis, agree_on):
         agree_on(op("group_norm", groups=2, axis=axis, epsilon=0.1), x, *parameters, second=True)
     else:
         agree_on(op("group_norm", gamma=None, beta=None, groups=2, axis=axis, epsilon=0.1), x, second=True)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_group_norm_of_data_has_gradients_by_its_parameters_alone(affine):
+    gamma, beta = torch.ones(4, requires_grad=True) if affine else None, torch.zeros(4, requires_grad=True)
+    with torch.enable_grad():
+        y = kernels["group_norm"](torch.randn(2, 4, 4, 4), gamma, beta, 2, 3, 1e-3)
+        (found,) = torch.autograd.grad(y.sum(), [beta])
+    np.testing.assert_allclose(found, np.full(4, 32.0), rtol=1e-5)

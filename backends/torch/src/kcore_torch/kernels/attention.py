@@ -75,7 +75,8 @@ def layer_norm(x: torch.Tensor, gamma: Any, beta: Any, axis: tuple[int, ...], ep
 
 @kernel
 def group_norm(x: torch.Tensor, gamma: Any, beta: Any, groups: int, axis: int, epsilon: float) -> Any:
-    inner = x if axis == 1 else x.movedim(axis, 1)
+    # In the channels_last memory format PyTorch 2.13 crashes where a gradient by gamma, but none by x is asked for.
+    inner = (x if axis == 1 else x.movedim(axis, 1)).contiguous()
     gamma = x.new_ones(x.shape[axis]) if gamma is None else gamma  # its derivatives fail without one
     y = F.group_norm(inner, groups, gamma, beta, epsilon)
     return y if axis == 1 else y.movedim(1, axis)
