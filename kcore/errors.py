@@ -60,8 +60,36 @@ class DataError(KcoreError, ValueError):
     """Data given to `fit`, `evaluate`, `predict` or a loader that cannot be used as it is."""
 
 
+class NotAnArrayError(DataError, AttributeError, keras=AttributeError):
+    """Something without samples where an array was expected: None, a number, a word (Keras asked it for `.ndim`)."""
+
+
+class EmptyDataError(DataError, IndexError, keras=IndexError):
+    """There is not one sample, or not one array."""
+
+
+class SampleCountError(DataError, IndexError, keras=ValueError):
+    """Arrays that belong together have different numbers of samples."""
+
+
+class DataEndedError(DataError, StopIteration, keras=StopIteration):
+    """A generator or loader ended before the batches that were asked for."""
+
+
+class WorkerError(KcoreError, RuntimeError):
+    """A worker that prepares batches died, or could not send or be sent something."""
+
+
 class ArgumentError(KcoreError, ValueError):
     """An argument of a public function whose value is outside what the function takes."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError, keras=TypeError):
+    """An argument of a kind that the function does not take at all."""
+
+
+class BatchSizeError(ArgumentTypeError, ZeroDivisionError, keras=ValueError):
+    """`batch_size` is no positive integer (Keras divided by it)."""
 
 
 class NotBuiltError(KcoreError, ValueError):

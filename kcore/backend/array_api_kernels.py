@@ -16,7 +16,7 @@ Kernels = dict[str, Callable[..., Any]]
 #: Ops that are one function of the standard under another name, or under their own.
 _SAME: dict[str, str] = {
     "add": "add", "subtract": "subtract", "multiply": "multiply", "divide": "divide", "floor_divide": "floor_divide",
-    "mod": "remainder", "power": "pow", "maximum": "maximum", "minimum": "minimum", "negative": "negative",
+    "mod": "remainder", "maximum": "maximum", "minimum": "minimum", "negative": "negative",
     "sign": "sign", "square": "square", "sqrt": "sqrt", "exp": "exp", "log": "log", "log1p": "log1p", "expm1": "expm1",
     "sin": "sin", "cos": "cos", "tanh": "tanh", "floor": "floor", "ceil": "ceil", "round": "round", "isnan": "isnan",
     "isfinite": "isfinite", "equal": "equal", "not_equal": "not_equal", "greater": "greater",
@@ -37,7 +37,8 @@ def table(xp: Any, dtype_of: Callable[[str], Any]) -> Kernels:
 
 def _structure(xp: Any, dtype_of: Any) -> Kernels:
     def one_hot(indices: Any, num_classes: int, dtype: str) -> Any:
-        classes = xp.arange(num_classes, dtype=indices.dtype)
+        indices = xp.astype(indices, xp.int64)  # small integers cannot count all classes
+        classes = xp.arange(num_classes, dtype=xp.int64)
         return xp.astype(xp.expand_dims(indices, axis=-1) == classes, dtype_of(dtype))
 
     def print_tensor(x: Any, message: str = "") -> Any:
@@ -46,19 +47,39 @@ def _structure(xp: Any, dtype_of: Any) -> Kernels:
 
     def gather(x: Any, indices: Any, axis: int = 0) -> Any:
         n = x.shape[axis]
-        flat = xp.reshape(indices, (-1,))
-        flat = xp.where(flat < 0, flat + n, flat)
+        flat = xp.astype(xp.reshape(indices, (-1,)), xp.int64)
+        flat = xp.clip(xp.where(flat < 0, flat + n, flat), 0, n - 1)
         out = xp.take(x, flat, axis=axis)
         return xp.reshape(out, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
     return {
         "identity": lambda x: x, "stop_gradient": lambda x: x, "copy": lambda x: xp.asarray(x, copy=True),
-        "cast": lambda x, dtype: xp.astype(x, dtype_of(dtype)),
+        "cast": lambda x, dtype: cast(xp, x, dtype_of(dtype)), "power": lambda x, y: power(xp, x, y),
         "shape": lambda x: np.asarray(x.shape, "int32"),
         "arange": lambda start, stop, step, dtype: xp.arange(start, stop, step, dtype=dtype_of(dtype)),
         "full": lambda shape, value, dtype: xp.full(shape, value, dtype=dtype_of(dtype)),
         "one_hot": one_hot, "print_tensor": print_tensor, "gather": gather,
     }  # fmt: skip
+
+
+def cast(xp: Any, x: Any, dtype: Any) -> Any:
+    """x in another dtype. Integer ones limit it, and NaN becomes 0: else machines would differ."""
+    if not (xp.isdtype(x.dtype, "real floating") and xp.isdtype(dtype, "integral")):
+        return xp.astype(x, dtype)
+    x = xp.astype(x, xp.float32) if "16" in str(x.dtype) else x  # in which the limits of integers are numbers
+    limits = xp.iinfo(dtype)
+    least, above = float(limits.min), float(limits.max // 2 + 1) * 2
+    whole = xp.astype(xp.where((x >= least) & (x < above), x, xp.zeros_like(x)), dtype)
+    whole = xp.where(x >= above, xp.asarray(limits.max, dtype=dtype), whole)
+    return xp.where(x < least, xp.asarray(limits.min, dtype=dtype), whole)
+
+
+def power(xp: Any, x: Any, y: Any) -> Any:
+    """x ** y; negative powers of integers, which the standard leaves open, are 0 but of 1 and -1."""
+    if not xp.isdtype(x.dtype, "signed integer"):
+        return xp.pow(x, y)
+    result = xp.pow(x, xp.where(y < 0, y & 1, y))
+    return xp.where((y >= 0) | (x == 1) | (x == -1), result, xp.zeros_like(result))
 
 
 def _bits(xp: Any, dtype_of: Any) -> Kernels:
@@ -69,7 +90,8 @@ def _bits(xp: Any, dtype_of: Any) -> Kernels:
         return xp.asarray(value, dtype=x.dtype)
 
     def shift_right(x: Any, count: int) -> Any:  # signed numbers are shifted with copies of their sign
-        return xp.bitwise_and(xp.bitwise_right_shift(x, number(x, count)), number(x, (1 << (32 - count)) - 1))
+        kept = xp.bitwise_right_shift(x, number(x, count))
+        return xp.bitwise_and(kept, number(x, (1 << (32 - count)) - 1)) if count else kept
 
     return {"shift_left": lambda x, count: xp.bitwise_left_shift(x, number(x, count)), "shift_right": shift_right}
 

@@ -120,7 +120,7 @@ class ProgbarLogger(Callback):
         self.seen += 1 if self.use_steps else logs.get("size", 0)
         found = dict(raw_items(logs))
         self.log_values = [(name, found[name]) for name in self.params["metrics"] if name in found]
-        if self.verbose and (self.target is None or self.seen < self.target):
+        if self.verbose == 1 if self.target is None else self.verbose and self.seen < self.target:
             self.progbar.update(self.seen, self.log_values)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -128,6 +128,7 @@ class ProgbarLogger(Callback):
         logs = {} if logs is None else logs
         values = [*self.log_values, *((name, logs[name]) for name in self.params["metrics"] if name in logs)]
         if self.verbose:
+            self.progbar.target = self.progbar.target or self.seen  # a loader's first pass has told how many there are
             self.progbar.update(self.seen, values)
 
 

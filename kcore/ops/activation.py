@@ -14,7 +14,7 @@ import numpy as np
 
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
-from kcore.ops.cases import FLAG, AxesOf, AxisOf, Choice, Real, Unary
+from kcore.ops.cases import EVERYTHING, FLAG, AxesOf, AxisOf, Choice, Real, Unary
 from kcore.ops.edges import Edge
 from kcore.ops.elementwise import (
     abs_,
@@ -214,17 +214,21 @@ def _softmax_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     return subtract(weighted, multiply(out, sum_(weighted, axis=axis, keepdims=True)))
 
 
+def _along(edge: Edge) -> Any:
+    return Unary(Real(-40, 40), smooth=Real(-3, 3), min_rank=1, edges=edge, axis=AxisOf())
+
+
+
+
 # Beside plus infinity and NaN some fused kernels give 0 where others give NaN.
-_ALONG = Unary(Real(-40, 40), smooth=Real(-3, 3), min_rank=1, edges=Edge(nonfinite=(-math.inf,)), axis=AxisOf())
-
-
-@_activation(normalize=rules.normalize_axis, reference=_np_softmax, vjp=_softmax_vjp, cases=_ALONG)
+@_activation(normalize=rules.normalize_axis, reference=_np_softmax, vjp=_softmax_vjp,
+             cases=_along(Edge(nonfinite=(-math.inf,))))  # fmt: skip
 def softmax(x: Tensor, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along an axis, without overflow.
 
     Args:
-        x: tensor of rank 1 or more. Minus infinity means probability 0; beside plus infinity or NaN the
-            result is undefined.
+        x: tensor of rank 1 or more. Minus infinity means probability 0. Plus infinity and NaN become NaN; whether
+            the elements beside them are NaN or 0 is undefined.
         axis: the axis that sums to 1.
 
     >>> softmax(np.array([0., 0.]))
@@ -234,7 +238,7 @@ def softmax(x: Tensor, axis: int = -1) -> Any:
     return divide(e, sum_(e, axis=axis, keepdims=True))
 
 
-def _np_log_softmax(x: Any, axis: int = -1) -> Any:
+def np_log_softmax(x: Any, axis: int = -1) -> Any:
     x = np.asarray(x)
     shifted = x - x.max(axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True, dtype=x.dtype))
@@ -244,12 +248,13 @@ def _log_softmax_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     return subtract(g, multiply(exp(out), sum_(g, axis=axis, keepdims=True)))
 
 
-@_activation(normalize=rules.normalize_axis, reference=_np_log_softmax, vjp=_log_softmax_vjp, cases=_ALONG)
+@_activation(normalize=rules.normalize_axis, reference=np_log_softmax, vjp=_log_softmax_vjp,
+             cases=_along(EVERYTHING))  # fmt: skip
 def log_softmax(x: Tensor, axis: int = -1) -> Any:
     """log(softmax(x)) along `axis`, exact where the softmax underflows.
 
     Args:
-        x: tensor of rank 1 or more.
+        x: tensor of rank 1 or more. With plus infinity or NaN among them, all elements along the axis are NaN.
         axis: the axis along which the exponentials sum to 1.
 
     >>> log_softmax(np.array([1000., 0.]))

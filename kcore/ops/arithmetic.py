@@ -191,7 +191,7 @@ def _power_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
 def _powers(d: Draw) -> Any:
     dtype, shapes = d.dtype((*FLOATS, *INTS)), broadcast_shapes(d)
     if dtype in INTS:
-        return {"x": d.array(shapes[0], dtype, Ints(-3, 3)), "y": d.array(shapes[1], dtype, Ints(0, 3))}
+        return {"x": d.array(shapes[0], dtype, Ints(-3, 3)), "y": d.array(shapes[1], dtype, Ints(-3, 3))}
     return _real_powers(d, dtype, shapes)
 
 
@@ -199,19 +199,35 @@ def _real_powers(d: Draw, dtype: str, shapes: Any) -> Any:
     return {"x": d.array(shapes[0], dtype, Real(0.2, 3)), "y": d.array(shapes[1], dtype, Real(-2, 3))}
 
 
-@_binary(_power_vjp, cases=Cases(_powers, smooth=lambda d: _real_powers(d, d.dtype(FLOATS), broadcast_shapes(d)),
-                                 edges=pairwise_edges(FLOATS), errors=UNBROADCASTABLE))  # fmt: skip
+#: Integers to powers of either sign, which wrap around.
+_WHOLE_POWERS = Edge(also=(
+    {"x": np.array([[0], [1], [-1], [2], [-2], [7], [-(2**31)], [2**31 - 1]], "int32"),
+     "y": np.array([-(2**31), -3, -2, -1, 0, 1, 2, 31, 40], "int32")},
+))  # fmt: skip
+
+
+def _power(x: Any, y: Any) -> Any:
+    with np.errstate(all="ignore"):
+        if np.result_type(x).kind != "i":
+            return np.power(x, y)
+        # What NumPy refuses: 1 / x ** n is 0 after truncation but for 1 and -1, of which only the parity counts.
+        result = np.power(x, np.where(np.less(y, 0), np.bitwise_and(y, 1), y))
+        return np.where(np.greater_equal(y, 0) | np.equal(x, 1) | np.equal(x, -1), result, np.zeros_like(result))
+
+
+@_binary(_power_vjp, reference=_power,
+         cases=Cases(_powers, smooth=lambda d: _real_powers(d, d.dtype(FLOATS), broadcast_shapes(d)),
+                     edges=pairwise_edges(FLOATS, _WHOLE_POWERS), errors=UNBROADCASTABLE))  # fmt: skip
 def power(x: Tensor, y: Tensor) -> Any:
     """x to the power y, with broadcasting.
 
     Args:
-        x, y: tensors that broadcast together; they get one common dtype. Integers take non-negative exponents.
+        x, y: tensors that broadcast together; they get one common dtype. An integer to a negative power is its
+            reciprocal, truncated: 0, but of 1 and -1.
 
     >>> power(np.array([1., 2., 3.]), 2)
     array([1., 4., 9.])
     """
-    with np.errstate(all="ignore"):
-        return np.power(x, y)
 
 
 def _extremes(d: Draw) -> Any:

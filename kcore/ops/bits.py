@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from kcore.errors import DTypeError
+from kcore.errors import ArgumentError, DTypeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import Cases, Draw
+from kcore.ops.edges import Wrong
 from kcore.ops.elementwise import add, floor_divide, less, logical_and, mod, multiply, not_equal
 from kcore.ops.reduction import sum_
 from kcore.ops.shaping import expand_dims
 from kcore.ops.spec import Tensor, composite
-from kcore.ops.structural import cast
+from kcore.ops.structural import cast, copy
 
 BITS = 32
 _ALL = 0xFFFFFFFF
@@ -108,13 +109,18 @@ def bitwise_xor(x: Tensor, y: Tensor) -> Any:
 def _shifted(name: str) -> Any:
     def rule(x: TensorSpec, count: int) -> TensorSpec:
         _int32(name, x)
+        if not 0 <= count < BITS:
+            raise ArgumentError(f"{name} expects a count from 0 to {BITS - 1}, got {count}.")
         return x
 
     return rule
 
 
+_NO_COUNT = tuple(Wrong(ArgumentError, x={"shape": (2,), "dtype": "int32"}, count=n) for n in (-1, BITS))
+
+
 def _shifts(d: Draw) -> Any:
-    return {"x": _words(d, d.shape(0, 2, 3)), "count": d.integer(1, BITS - 1)}
+    return {"x": _words(d, d.shape(0, 2, 3)), "count": d.integer(0, BITS - 1)}
 
 
 def _np_shift_right(x: Any, count: int) -> Any:
@@ -122,16 +128,17 @@ def _np_shift_right(x: Any, count: int) -> Any:
 
 
 @composite(infer=_shifted("shift_left"), reference=lambda x, count: np.left_shift(x, np.int32(count)),
-           differentiable=False, cases=Cases(_shifts, smooth=False))  # fmt: skip
+           differentiable=False, cases=Cases(_shifts, smooth=False, errors=_NO_COUNT))  # fmt: skip
 def shift_left(x: Tensor, count: int) -> Any:
     """The bits moved up; zeros come in, what leaves at the top is lost.
 
     Args:
         x: int32 tensor.
-        count: of places, 1 to 31.
+        count: of places, 0 to 31.
 
     Raises:
         DTypeError: a tensor of another dtype.
+        ArgumentError: another count.
 
     >>> shift_left(np.int32([1, -1]), 31)
     array([-2147483648, -2147483648], dtype=int32)
@@ -140,20 +147,23 @@ def shift_left(x: Tensor, count: int) -> Any:
 
 
 @composite(infer=_shifted("shift_right"), reference=_np_shift_right, differentiable=False,
-           cases=Cases(_shifts, smooth=False))  # fmt: skip
+           cases=Cases(_shifts, smooth=False, errors=_NO_COUNT))  # fmt: skip
 def shift_right(x: Tensor, count: int) -> Any:
     """The bits moved down; zeros come in, for negative numbers as well.
 
     Args:
         x: int32 tensor.
-        count: of places, 1 to 31.
+        count: of places, 0 to 31.
 
     Raises:
         DTypeError: a tensor of another dtype.
+        ArgumentError: another count.
 
     >>> shift_right(np.int32([8, -1]), 3)
     array([        1, 536870911], dtype=int32)
     """
+    if not count:
+        return copy(x)
     # Copies of the sign come in from above, and a remainder cuts them off. Divisors must be int32: 2**31 is not.
     if count == 1:
         return add(mod(floor_divide(x, 2), 2**30), multiply(cast(less(x, 0), "int32"), 2**30))

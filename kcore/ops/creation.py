@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from kcore.errors import ArgumentError
 from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import dtypes, rules
 from kcore.ops.cases import FLOATS, INTS, Cases, Draw
+from kcore.ops.edges import Wrong
 from kcore.ops.spec import Dims, F, primitive
 
 
@@ -41,21 +43,29 @@ def full(shape: Dims, value: float, dtype: str = "float32") -> Any:
 def _arange_spec(start: Any, stop: Any, step: Any, dtype: str) -> TensorSpec:
     if any(isinstance(bound, Symbolic) for bound in (start, stop, step)):
         return TensorSpec((None,), dtype)
+    if step == 0:
+        raise ArgumentError("arange expects a step other than 0.")
     return TensorSpec((len(np.arange(start, stop, step)),), dtype)
 
 
 def _ranges(d: Draw) -> Any:
     start, step = d.integer(-3, 3), d.choice([1, 2, 3, -1, -2])
-    return {"start": start, "stop": start + step * d.integer(1, 4), "step": step, "dtype": d.dtype((*INTS, *FLOATS))}
+    return {"start": start, "stop": start + step * d.integer(-1, 4), "step": step, "dtype": d.dtype((*INTS, *FLOATS))}
 
 
-@primitive(infer=_arange_spec, differentiable=False, cases=Cases(_ranges, smooth=False))
+_NO_STEP = (Wrong(ArgumentError, start=0, stop=3, step=0, dtype="int32"),)
+
+
+@primitive(infer=_arange_spec, differentiable=False, cases=Cases(_ranges, smooth=False, errors=_NO_STEP))
 def arange(start: Dims, stop: Dims, step: Dims = 1, dtype: str = "int32") -> Any:
-    """Evenly spaced values from start, up to but without stop.
+    """Evenly spaced values from start, up to but without stop; none where stop lies the other way.
 
     Args:
         start, stop, step: numbers, or symbolic integers of a shape.
         dtype: of the result.
+
+    Raises:
+        ArgumentError: a step of 0.
 
     >>> arange.op.reference(0, 5, 2, "int32")
     array([0, 2, 4], dtype=int32)

@@ -9,10 +9,21 @@ import numpy as np
 from kcore.errors import DTypeError, ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
-from kcore.ops.activation import log_softmax, softmax
+from kcore.ops.activation import log_softmax, np_log_softmax, softmax
 from kcore.ops.cases import FLOATS, INTS, Cases, Draw, Ints, Real
 from kcore.ops.edges import Edge, Wrong
-from kcore.ops.elementwise import add, multiply, negative, sigmoid, softplus, subtract, unbroadcast
+from kcore.ops.elementwise import (
+    add,
+    greater,
+    multiply,
+    negative,
+    sigmoid,
+    softplus,
+    subtract,
+    unbroadcast,
+    where,
+    zeros_of,
+)
 from kcore.ops.indexing import one_hot
 from kcore.ops.reduction import sum_
 from kcore.ops.shaping import expand_dims
@@ -54,6 +65,8 @@ _UNLIKE = (Wrong(ShapeError, target=(2, 3), logits=(2, 3), axis=2), Wrong(ShapeE
 _NO_CLASS = Edge((), large=False, also=(
     {"target": np.array([-1, 3, 0], "int32"), "logits": np.array([[1, 2, 3], [0, 0, 0], [-1e4, 0, 1e4]], "float32")},
     {"target": np.zeros((0,), "int32"), "logits": np.zeros((0, 3), "float32")},
+    {"target": np.array([-1, 3, 1, 0, 0], "int32"),
+     "logits": np.array([[np.nan, 0, 1], [np.inf, 0, 1], [-np.inf, 0, 1], [-np.inf, 0, 1], [0, np.nan, 1]], "float32")},
 ))  # fmt: skip
 _NO_INDEX = (
     Wrong(DTypeError, target=(2,), logits=(2, 3)),
@@ -107,14 +120,17 @@ def _sparse_spec(target: TensorSpec, logits: TensorSpec) -> TensorSpec:
 
 
 def _np_sparse(target: Any, logits: Any) -> Any:
-    classes = np.asarray(logits).shape[-1]
-    return _np_softmax_crossentropy(np.asarray(target)[..., None] == np.arange(classes), logits)
+    logits = np.asarray(logits)
+    hits = np.asarray(target)[..., None] == np.arange(logits.shape[-1])
+    losses = -np_log_softmax(logits) if logits.size else logits
+    return np.sum(np.where(hits, losses, logits.dtype.type(0)), axis=-1, dtype=logits.dtype)
 
 
 def _sparse_vjp(g: Any, out: Any, target: Any, logits: Any) -> Any:
     hits = one_hot(target, logits.shape[-1], logits.dtype)
-    total = sum_(hits, axis=-1, keepdims=True)
-    return None, multiply(expand_dims(g, -1), subtract(multiply(softmax(logits), total), hits))
+    known = greater(sum_(hits, axis=-1, keepdims=True), 0)
+    to_logits = multiply(expand_dims(g, -1), subtract(softmax(logits), hits))
+    return None, where(known, to_logits, zeros_of(to_logits))
 
 
 def _classes(span: float) -> Any:
@@ -133,7 +149,7 @@ def sparse_softmax_crossentropy(target: Tensor, logits: Tensor) -> Any:
 
     Args:
         target: integer class indices, in the logits' shape without its last axis. An index out of range counts as no
-            class: its loss is 0.
+            class: its loss is 0, whatever the logits.
         logits: scores (..., classes); the number of classes must be known.
 
     >>> sparse_softmax_crossentropy(np.array([1]), np.array([[0., 0.]])).round(4)
@@ -145,7 +161,9 @@ def sparse_softmax_crossentropy(target: Tensor, logits: Tensor) -> Any:
         raise ShapeError(
             f"sparse_softmax_crossentropy needs a known number of classes, got logits of shape {spec.shape}."
         )
-    return negative(sum_(multiply(one_hot(target, classes, spec.dtype), log_softmax(logits)), axis=-1))
+    # Chosen, not multiplied: the others may be infinite.
+    losses = negative(log_softmax(logits))
+    return sum_(where(one_hot(target, classes, "bool"), losses, zeros_of(losses)), axis=-1)
 
 
 def _np_sigmoid(target: Any, logits: Any) -> Any:

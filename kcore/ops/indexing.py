@@ -22,6 +22,8 @@ def _gather_spec(x: TensorSpec, indices: TensorSpec, axis: int) -> TensorSpec:
         raise DTypeError(f"gather expects integer indices, got {indices.dtype}. Cast them: K.cast(indices, 'int32').")
     if not x.rank:
         raise ShapeError("gather expects a tensor of rank 1 or more, got a scalar.")
+    if x.shape[axis] == 0 and all(indices.shape):
+        raise ShapeError(f"gather has no slice to give for an index: axis {axis} of shape {x.shape} is empty.")
     return x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
@@ -30,7 +32,20 @@ def _gather_vjp(g: Any, out: Any, x: Any, indices: Any, axis: int) -> Any:
 
 
 def _gather(x: Any, indices: Any, axis: int = 0) -> Any:
-    return np.take(x, np.asarray(indices).astype("int64"), axis=axis)
+    indices = np.asarray(indices).astype("int64")
+    try:
+        return np.take(x, indices, axis=axis)
+    except IndexError:
+        return np.take(x, _nearest(indices, np.shape(x)[axis]), axis=axis)
+
+
+def _nearest(indices: Any, size: int) -> Any:
+    """Negative indices counted from the end; those out of range moved to the nearest end."""
+    return np.clip(np.where(indices < 0, indices + size, indices), 0, size - 1)
+
+
+#: Some of these are no index of any axis that is drawn.
+_FAR = (-(2**31), -9, -5, -1, 0, 1, 4, 9, 2**31 - 1)
 
 
 def _gathered(d: Draw, names: Any = (*FLOATS, *INTS)) -> Any:
@@ -43,11 +58,16 @@ def _gathered(d: Draw, names: Any = (*FLOATS, *INTS)) -> Any:
 _NOTHING = Edge(also=(
     {"x": np.ones((3, 2), "float32"), "indices": np.zeros((0,), "int32"), "axis": 0},
     {"x": np.ones((3, 0), "float32"), "indices": np.array([[0], [-1]], "int64"), "axis": 0},
+    *({"x": np.arange(12).reshape(4, 3).astype(x), "indices": np.array([_FAR], dtype), "axis": axis}
+      for x, dtype, axis in (("float32", "int32", 0), ("int32", "int64", 1), ("float32", "int64", -2))),
+    {"x": np.arange(3, dtype="float32"), "indices": np.array(7, "uint8"), "axis": 0},
+    {"x": np.arange(3, dtype="float32"), "indices": np.array([-4, -3, 2, 3, 127], "int8"), "axis": 0},
 ))  # fmt: skip
 _NO_INDEX = (
     Wrong(DTypeError, x=(3,), indices=(2,), axis=0),
     Wrong(ShapeError, x=(3,), indices={"shape": (2,), "dtype": "int32"}, axis=1),
     Wrong(ShapeError, x=(), indices={"shape": (2,), "dtype": "int32"}, axis=0),
+    Wrong(ShapeError, x=(2, 0), indices={"shape": (2,), "dtype": "int32"}, axis=1),
 )
 
 
@@ -59,12 +79,13 @@ def gather(x: Tensor, indices: Tensor, axis: int = 0) -> Any:
 
     Args:
         x: tensor of rank 1 or more.
-        indices: integers of any shape, whose axes take the place of `axis`. Negative ones count from the end; what
-            those out of range give is undefined: an error, or any of the slices.
+        indices: integers of any shape, whose axes take the place of `axis`. Negative ones count from the end; one
+            out of range gives the nearest slice, the first or the last, since compiled code cannot raise everywhere.
         axis: where to gather.
 
     Raises:
         DTypeError: indices that are no integers.
+        ShapeError: an empty axis.
 
     >>> gather(np.array([10, 20, 30]), np.array([[2, 0]]))
     array([[30, 10]])
@@ -76,7 +97,7 @@ def _scatter_add(indices: Any, updates: Any, shape: Any, axis: int = 0) -> Any:
     out = np.zeros(shape, updates.dtype)
     moved = np.moveaxis(out, axis, 0)
     source = np.moveaxis(updates, range(axis, axis + indices.ndim), range(indices.ndim))
-    np.add.at(moved, indices.astype("int64"), source)
+    np.add.at(moved, _nearest(indices.astype("int64"), shape[axis]), source)
     return out
 
 
@@ -92,13 +113,22 @@ def _scattered(d: Draw) -> Any:
     return {"indices": indices, "updates": updates, "shape": shape, "axis": axis}
 
 
+_SCATTERED = Edge((), large=False, also=(
+    {"indices": np.array(_FAR, "int32"), "updates": np.arange(18, dtype="float32").reshape(9, 2), "shape": (4, 2),
+     "axis": 0},
+    {"indices": np.zeros((0,), "int32"), "updates": np.ones((2, 0), "float32"), "shape": (2, 3), "axis": 1},
+))  # fmt: skip
+
+
 @primitive(infer=lambda indices, updates, shape, axis: TensorSpec(rules.static_shape(shape), updates.dtype),
-           vjp=_scatter_add_vjp, reference=_scatter_add, promote=(), cases=Cases(_scattered))  # fmt: skip
+           vjp=_scatter_add_vjp, reference=_scatter_add, promote=(),
+           cases=Cases(_scattered, edges=_SCATTERED))  # fmt: skip
 def scatter_add(indices: Tensor, updates: Tensor, shape: Dims, axis: int = 0) -> Any:
     """Zeros with updates added at indices along `axis`: the gradient of gather.
 
     Args:
-        indices: integers of any shape; what is given for one index twice is summed.
+        indices: integers of any shape; what is given for one index twice is summed. Negative ones and those out of
+            range as `gather` takes them.
         updates: in the shape that gathering these indices gives.
         shape: of the result.
         axis: where to scatter, from the front.
@@ -108,10 +138,17 @@ def scatter_add(indices: Tensor, updates: Tensor, shape: Dims, axis: int = 0) ->
     """
 
 
+#: More classes than the indices' dtype has numbers.
+_MANY_CLASSES = tuple(
+    {"indices": np.array(few, dtype), "num_classes": 300, "dtype": "float32"}
+    for few, dtype in (([-128, -1, 0, 44], "int8"), ([0, 44, 255], "uint8"))
+)
+
+
 @primitive(infer=lambda indices, num_classes, dtype: TensorSpec((*indices.shape, num_classes), dtype),
            differentiable=False, promote=(),
-           cases=Unary(Ints(-1, 4), dtypes=INTS, smooth=False, name="indices", num_classes=4,
-                       dtype="float32"))  # fmt: skip
+           cases=Unary(Ints(-1, 4), dtypes=INTS, smooth=False, name="indices", num_classes=4, dtype="float32",
+                       edges=Edge(also=_MANY_CLASSES)))  # fmt: skip
 def one_hot(indices: Tensor, num_classes: int, dtype: str = "float32") -> Any:
     """1 at the index, 0 elsewhere, along a new last axis.
 
@@ -128,8 +165,12 @@ def one_hot(indices: Tensor, num_classes: int, dtype: str = "float32") -> Any:
 
 
 def _top_k(x: Any, k: int) -> Any:
-    order = np.argsort(-np.asarray(x), axis=-1, kind="stable")[..., :k]
-    return np.take_along_axis(np.asarray(x), order, -1), order.astype("int32")
+    x = np.asarray(x)
+    nan = np.isnan(x) if x.dtype.kind == "f" else None
+    # Sorting leaves NaN, negated or not, at the end.
+    order = np.lexsort((-x, ~nan)) if nan is not None and nan.any() else np.argsort(-x, axis=-1, kind="stable")
+    order = order[..., :k]
+    return np.take_along_axis(x, order, -1), order.astype("int32")
 
 
 def _top_k_spec(x: TensorSpec, k: int) -> tuple[TensorSpec, TensorSpec]:
@@ -159,9 +200,11 @@ def _ranked(values: Any) -> Any:
 
 
 def _ranked_edges(names: frozenset[str]) -> Any:
-    edge = Edge((math.inf, -math.inf))
+    edge = Edge()
     for name in (n for n in FLOATS if n in names):
         yield {"x": edge_values.rows(name, edge), "k": 2}
+        nan = math.nan
+        yield {"x": np.array([[nan, 1, math.inf, nan], [2, -nan, 3, 2], [-0.0, nan, -math.inf, 0]], name), "k": 4}
         yield {"x": edge_values.specials(name, edge), "k": 3}
     yield {"x": np.zeros((0, 3), "float32"), "k": 2}
     yield {"x": np.zeros((2, 3), "float32"), "k": 0}
@@ -176,7 +219,7 @@ def top_k(x: Tensor, k: int) -> Any:
     """The k largest along the last axis.
 
     Args:
-        x: tensor of rank 1 or more, whose last size must be known for gradients. Where NaN is ranked is undefined.
+        x: tensor of rank 1 or more, whose last size must be known for gradients. NaN is larger than any number.
         k: how many.
 
     Returns:

@@ -11,7 +11,7 @@ from kcore.ops.cases import EVERYTHING, FLOATS, AxesOf, Cases, Distinct, Draw, R
 from kcore.ops.creation import random_uniform
 from kcore.ops.crossentropy import sigmoid_crossentropy, softmax_crossentropy, sparse_softmax_crossentropy
 from kcore.ops.dtypes import HALVES
-from kcore.ops.edges import Edge, Wrong
+from kcore.ops.edges import Wrong
 from kcore.ops.elementwise import add, greater_equal, maximum, multiply, rsqrt, sqrt, square, subtract
 from kcore.ops.products import batch_dot, dot
 from kcore.ops.reduction import mean, sum_
@@ -136,12 +136,13 @@ def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None)
 
 
 @composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True,
-           cases=Reduction(edges=Edge(large=False)))  # fmt: skip
+           cases=Reduction())  # fmt: skip
 def var(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     """Variance (biased) over `axis`.
 
     Args:
-        x: tensor of any shape; integers and bools become floatx. Where squares overflow, the result is undefined.
+        x: tensor of any shape; integers and bools become floatx. Where the sum of the elements overflows,
+            the result is undefined.
         axis: an int, a list of ints, or None for all axes.
         keepdims: whether the reduced axes stay, with size 1.
 
@@ -159,7 +160,7 @@ def _spread(d: Draw) -> Any:
 
 @composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True, cases=Cases(_spread))
 def std(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
-    """Standard deviation (biased) over `axis`; its gradient is not finite where it is 0.
+    """Standard deviation (biased) over `axis`; its gradient is NaN where it is 0.
 
     Args:
         x: tensor of any shape; integers and bools become floatx.

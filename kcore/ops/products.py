@@ -12,7 +12,7 @@ from kcore.ops import rules
 from kcore.ops.cases import FLOATS, Cases, Draw, Real
 from kcore.ops.edges import Edge, Wrong
 from kcore.ops.linalg import matmul
-from kcore.ops.shaping import expand_dims, join, reshape, shape_of, squeeze, transpose
+from kcore.ops.shaping import count, expand_dims, join, reshape, shape_of, squeeze, transpose
 from kcore.ops.spec import Tensor, composite, spec_of
 
 
@@ -47,6 +47,9 @@ _NOTHING = Edge((), large=False, also=(
     {"x": np.ones((0, 2), "float32"), "y": np.ones((2, 3), "float32")},
     {"x": np.ones((2, 0), "float32"), "y": np.ones((0, 3), "float32")},
     {"x": np.ones((0, 2, 3), "float32"), "y": np.ones((3, 2), "float32")},
+    {"x": np.ones((2, 3, 0), "float32"), "y": np.ones((0, 4), "float32")},
+    {"x": np.ones((2, 0), "float32"), "y": np.ones((2, 0, 3), "float32")},
+    {"x": np.ones((2, 1, 0), "float32"), "y": np.ones((0,), "float32")},
 ))  # fmt: skip
 _UNFIT = (Wrong(ShapeError, x=(2, 3), y=(4, 2)), Wrong(ShapeError, x=(), y=(4, 2)), Wrong(ShapeError, x=(3,), y=(2,)))
 
@@ -76,9 +79,12 @@ def dot(x: Tensor, y: Tensor) -> Any:
         y = transpose(y, (at, *(i for i in range(b.rank) if i != at)))
     # Where an unknown size meets itself in the other operand, the known one serves.
     inner = next((n for n in (xs[-1], ys[at]) if not isinstance(n, Symbolic)), xs[-1])
-    columns = -1 if b.rank > 1 else 1
+    # Beside an inner size that may be 0, no -1 is possible: the other size is counted.
+    safe = isinstance(inner, int) and inner > 0
+    rows, columns = (-1, -1) if safe else (count(x, range(a.rank - 1)), count(y, range(1, b.rank)))
     product = matmul(
-        x if a.rank == 2 else reshaped(x, (-1, inner)), y if b.rank == 2 else reshaped(y, (inner, columns))
+        x if a.rank == 2 else reshaped(x, (rows, inner)),
+        y if b.rank == 2 else reshaped(y, (inner, columns if b.rank > 1 else 1)),
     )
     if b.rank == 2 and a.rank > 2:
         return reshaped(product, join(xs[:-1], ys[1:]))
@@ -131,6 +137,8 @@ def _batches(d: Draw) -> Any:
 _NO_BATCH = Edge((), large=False, also=(
     {"x": np.ones((0, 2, 3), "float32"), "y": np.ones((0, 3), "float32"), "axes": None},
     {"x": np.ones((2, 2, 0), "float32"), "y": np.ones((2, 0, 3), "float32"), "axes": None},
+    {"x": np.ones((2, 3, 2, 0), "float32"), "y": np.ones((2, 0, 1, 2), "float32"), "axes": (3, 1)},
+    {"x": np.ones((0, 3, 2, 2), "float32"), "y": np.ones((0, 2, 1, 2), "float32"), "axes": (3, 1)},
 ))  # fmt: skip
 _UNPAIRED = (
     Wrong(ShapeError, x=(2, 3), y=(4, 3), axes=1), Wrong(ShapeError, x=(2, 3), y=(2, 4), axes=1),
@@ -168,11 +176,11 @@ def batch_dot(x: Tensor, y: Tensor, axes: Any = None) -> Any:
     if xs.rank == 2:
         left = expand_dims(left, 1)
     elif xs.rank > 3:
-        left = reshaped(left, (x_sizes[0], -1, x_sizes[a]))
+        left = reshaped(left, (x_sizes[0], count(x, x_rest), x_sizes[a]))
     if ys.rank == 2:
         right = expand_dims(right, 2)
     elif ys.rank > 3:
-        right = reshaped(right, (y_sizes[0], y_sizes[b], -1))
+        right = reshaped(right, (y_sizes[0], y_sizes[b], count(y, y_rest)))
     out = matmul(left, right)
     if xs.rank > 3 or ys.rank > 3:
         return reshape(out, (x_sizes[0], *(x_sizes[i] for i in x_rest), *(y_sizes[i] for i in y_rest)))

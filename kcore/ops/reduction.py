@@ -238,8 +238,11 @@ def _arg_spec(x: Any, axis: int) -> Any:
     return type(x)(tuple(n for i, n in enumerate(x.shape) if i != axis), "int64")
 
 
-# Not of large numbers: some kernels take the least finite one for minus infinity.
-_RANKED = Unary(Ties(), dtypes=(*FLOATS, *INTS), smooth=False, min_rank=1, edges=Edge(large=False), axis=AxisOf())
+_LARGEST = tuple(
+    {"x": sign * np.array([[-np.inf, -m, -np.inf], [-m, -np.inf, -m], [-np.inf, -np.inf, -np.inf]], name), "axis": -1}
+    for name in ("float32",) for m in (float(np.finfo(name).max),) for sign in (1, -1)
+)  # fmt: skip
+_RANKED = Unary(Ties(), dtypes=(*FLOATS, *INTS), smooth=False, min_rank=1, edges=Edge(also=_LARGEST), axis=AxisOf())
 _RANKED.errors += (Wrong(ShapeError, x=(2, 0), axis=-1),)
 
 

@@ -94,33 +94,55 @@ def _cast_vjp(g: Any, out: Any, x: Any, dtype: str) -> Any:
 def _casts(d: Draw) -> Any:
     if d.boolean():  # what is cut off
         return {"x": d.array(d.shape(), d.dtype(FLOATS), Real(-5, 5, edges=(-0.5, 0.5, 1.5))), "dtype": d.dtype(INTS)}
-    # Away from what has no place in the target: negative numbers to unsigned ones are undefined.
-    return {"x": d.array(d.shape(), d.dtype(ANY), Real(0.1, 5)), "dtype": d.dtype(ANY)}
+    return {"x": d.array(d.shape(), d.dtype(ANY), Real(-5, 5)), "dtype": d.dtype(ANY)}
+
+
+def _beyond(name: str) -> Any:
+    """Numbers around the limits of the integer dtypes, in a floating-point dtype."""
+    ends = [sign * 2.0**bits + off for bits in (7, 8, 31, 63) for sign in (1, -1) for off in (-1.5, -0.5, 0, 0.5, 1)]
+    with np.errstate(over="ignore"):
+        return np.array([*specials(name, EVERYTHING), -7.9, 100.2, *ends]).astype(name)
 
 
 def _cast_edges(names: frozenset[str]) -> Any:
-    """Every special value to floats and bools; to integers what fits them, and integers of all widths (they wrap)."""
+    """Every special value to every dtype: integers wrap around, floats are limited."""
     floats, whole = [n for n in (*FLOATS, "float16") if n in names], [n for n in (*INTS, "uint8", "int8") if n in names]
     for name in floats:
         yield from ({"x": specials(name, EVERYTHING), "dtype": target} for target in (*floats, "bool"))
-        yield from ({"x": np.array([-7.9, 0.5, 100.2], name), "dtype": target} for target in whole if target[0] != "u")
+        beyond = _beyond(name)
+        yield from ({"x": beyond, "dtype": target} for target in whole)
     for name in whole:
         yield from ({"x": specials(name, EVERYTHING), "dtype": target} for target in (*whole, "bool", "float32"))
     yield {"x": np.zeros((2, 0), "float32"), "dtype": "int32"}
+
+
+def _cast(x: Any, dtype: str) -> Any:
+    x, target = np.asarray(x), dtypes.numpy_dtype(dtype)
+    if x.dtype.kind != "f" or target.kind not in "iu":
+        return x.astype(target)
+    wide = x.astype("float32") if x.dtype.itemsize == 2 else x  # in which the limits of integers are numbers
+    limits = np.iinfo(target)
+    least, above = float(limits.min), float(limits.max // 2 + 1) * 2
+    with np.errstate(invalid="ignore"):
+        result = wide.astype(target)
+    if bool(np.all((wide >= least) & (wide < above))):
+        return result
+    result = np.where(wide >= above, limits.max, np.where(wide > least, result, limits.min))
+    return np.where(np.isnan(wide), 0, result).astype(target)
 
 
 def _float_casts(d: Draw) -> Any:
     return {"x": d.array(d.shape(), d.dtype(FLOATS), Real()), "dtype": d.dtype(FLOATS)}
 
 
-@primitive(view=True, infer=lambda x, dtype: x.with_dtype(dtype), vjp=_cast_vjp, host=True,
+@primitive(view=True, infer=lambda x, dtype: x.with_dtype(dtype), vjp=_cast_vjp, host=True, reference=_cast,
            cases=Cases(_casts, smooth=_float_casts, edges=_cast_edges))  # fmt: skip
 def cast(x: Tensor, dtype: str) -> Any:
     """The tensor converted to another dtype; floats are truncated towards zero, nonzero becomes True.
 
     Args:
-        x: tensor of any shape and dtype. Integers wrap around; what a float becomes that has no place in an integer
-            dtype (too large, infinite, NaN, negative for an unsigned one) is undefined.
+        x: tensor of any shape and dtype. Integers wrap around; floats beyond an integer dtype (infinite ones too)
+            become its nearest number, NaN becomes 0.
         dtype: name of a dtype.
 
     Raises:
@@ -128,8 +150,9 @@ def cast(x: Tensor, dtype: str) -> Any:
 
     >>> cast(np.array([1.7, -1.7]), "int32")
     array([ 1, -1], dtype=int32)
+    >>> cast(np.array([300., -1., np.nan]), "uint8")
+    array([255,   0,   0], dtype=uint8)
     """
-    return np.asarray(x).astype(dtypes.numpy_dtype(dtype))
 
 
 @primitive(infer=lambda x: TensorSpec((x.rank,), "int32"), sparse=("x",), differentiable=False,

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from kcore import backend as K
 from kcore.errors import ArgumentError
 from kcore.ops import dtypes
 from kcore.sparse import SparseArray
+from kcore.training.arrays import Rows, is_native
 
 #: An array whose cast copy is at most this large is cast once, before the first batch.
 _CAST_AT_ONCE = 64 * 2**20
@@ -61,14 +63,20 @@ class Slicer:
     """Cuts batches out of several arrays of the same length.
 
     Args:
-        arrays: NumPy arrays, HDF5 datasets, `SparseArray`s, or SciPy's sparse matrices (whose batches become dense).
+        arrays: NumPy arrays, the active backend's tensors, `Rows` of data sets on disk, `SparseArray`s, or SciPy's
+            sparse matrices (whose batches become dense).
         types: the dtype that each is fed as.
+
+    Attributes:
+        plain: whether all are NumPy arrays, so that parts are views.
+        prepared: whether what comes out is ready for `Function.prepared`.
     """
 
     def __init__(self, arrays: Sequence[Any], types: Sequence[str]) -> None:
         self.arrays = [_cast_early(a, t) for a, t in zip(arrays, types, strict=True)]
         self._takers = [_taker(a) for a in self.arrays]
         self.plain = all(isinstance(a, np.ndarray) for a in self.arrays)
+        self.prepared = not any(is_native(a) for a in self.arrays)
 
     def part(self, start: int, stop: int) -> list[Any]:
         """Samples `start` to `stop`; views of NumPy arrays."""
@@ -82,12 +90,12 @@ class Slicer:
 
     def everything(self) -> list[Any]:
         """All samples."""
-        return [a if isinstance(a, (np.ndarray, SparseArray)) else _dense(a[:]) for a in self.arrays]
+        return [a if isinstance(a, (np.ndarray, SparseArray)) or is_native(a) else _dense(a[:]) for a in self.arrays]
 
 
 def _cast_early(array: Any, dtype: str) -> Any:
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-        return array
+        return K.cast(array, dtype) if is_native(array) else array
     target = dtypes.numpy_dtype(dtype)
     if array.dtype == target or dtype == "bfloat16":
         return array
@@ -102,22 +110,12 @@ def _taker(array: Any) -> Callable[[np.ndarray], Any]:
         return lambda indices: array[indices]
     if hasattr(array, "tocoo"):
         return lambda indices: array[indices].toarray()
-    return lambda indices: _take_sorted(array, indices)
-
-
-def _take_sorted(array: Any, indices: np.ndarray) -> np.ndarray:
-    """Samples of a dataset on disk, which reads increasing indices only; neighbours are read as one slice."""
-    first, last = int(indices[0]), int(indices[-1])
-    if last - first == len(indices) - 1 and (np.diff(indices) == 1).all():
-        return np.asarray(array[first : last + 1])
-    order = np.argsort(indices)
-    found = np.asarray(array[indices[order].tolist()])
-    result = np.empty_like(found)
-    result[order] = found
-    return result
+    if isinstance(array, Rows):
+        return array.take
+    return lambda indices: K.gather(array, indices)
 
 
 def _dense(part: Any) -> Any:
-    if isinstance(part, SparseArray):
+    if isinstance(part, SparseArray) or is_native(part):
         return part
     return part.toarray() if hasattr(part, "toarray") else np.asarray(part)

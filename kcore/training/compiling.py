@@ -13,7 +13,7 @@ from kcore import backend as K
 from kcore import losses as losses_module
 from kcore import optimizers
 from kcore.backend import active
-from kcore.errors import ArgumentError, DataError, NotCompiledError, ShapeError
+from kcore.errors import ArgumentError, DataError, EmptyDataError, NotCompiledError, ShapeError
 from kcore.training import data, plan
 from kcore.training.logs import on_host
 from kcore.training.loops import TEST, TRAIN, Feed
@@ -303,7 +303,7 @@ class Compiling(_Network):
         data.check_shapes(inputs, self._feed_input_names, self._feed_shapes(), "input")
         targets = data.as_arrays(y, names, "target")
         if any(t is None for t in targets):
-            raise DataError(f"No targets: the model is trained on {', '.join(names)}, so y must be given.")
+            raise EmptyDataError(f"No targets: the model is trained on {', '.join(names)}, so y must be given.")
         for output, target in zip(fed, targets, strict=True):
             _check_target(output, target)
         given = data.per_output(sample_weight, names, "sample_weight")
@@ -333,36 +333,36 @@ class Compiling(_Network):
         Returns:
             The loss before the step, or a list of loss and metrics; `metrics_names` names them.
         """
-        results = self._train_natively(x, y, sample_weight, class_weight)
+        results = self._train_on(self._training_feed(x, y, sample_weight, class_weight))
         found = [on_host(value) for value in results]
         if reset_metrics:
             self.reset_metrics()
         return unpack_singleton(found)
 
-    def _train_natively(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Sequence[Any]:
+    def _train_on(self, feed: Feed) -> Sequence[Any]:
         """One step; results stay on the device."""
-        feed = self._training_feed(x, y, sample_weight, class_weight)
         step = self._steps.train(feed.weighted)
         return step.run_native(feed.slicer().everything(), TRAIN, active.backend())  # type: ignore[no-any-return]
 
     def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None, reset_metrics: bool = True) -> Any:
         """Loss and metrics of one batch; arguments as of `train_on_batch`."""
-        found = [on_host(value) for value in self._test_natively(x, y, sample_weight)]
+        found = [on_host(value) for value in self._test_on(self._training_feed(x, y, sample_weight))]
         if reset_metrics:
             self.reset_metrics()
         return unpack_singleton(found)
 
-    def _test_natively(self, x: Any, y: Any, sample_weight: Any) -> Sequence[Any]:
-        feed = self._training_feed(x, y, sample_weight)
+    def _test_on(self, feed: Feed) -> Sequence[Any]:
         step = self._steps.test(feed.weighted)
         return step.run_native(feed.slicer().everything(), TEST, active.backend())  # type: ignore[no-any-return]
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as arrays."""
-        feed = self._input_feed(x)
+        return unpack_singleton(self._predict_on(self._input_feed(x)))
+
+    def _predict_on(self, feed: Feed) -> list[Any]:
         backend = active.backend()
         outputs = self._predict_step().run_native(feed.slicer().everything(), TEST, backend)
-        return unpack_singleton([backend.to_numpy(value) for value in outputs])
+        return [backend.to_numpy(value) for value in outputs]
 
 
 def _metrics_of(layer: Any) -> list[Any]:

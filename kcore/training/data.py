@@ -1,6 +1,7 @@
 """User data to well-typed arrays: whatever `fit` and its kin accept becomes a list of arrays with checked shapes.
 
-Parsing and errors only; slicing is in `kcore.training.batches`.
+Names, numbers of arrays and samples, shapes and weights, and their errors. What one array is, `kcore.training.arrays`
+knows; slicing is in `kcore.training.batches`.
 """
 
 from __future__ import annotations
@@ -11,46 +12,11 @@ from typing import Any
 import numpy as np
 
 from kcore import backend as K
-from kcore.errors import DataError, ShapeError
+from kcore.errors import ArgumentTypeError, DataError, EmptyDataError, NotAnArrayError, SampleCountError, ShapeError
 from kcore.sparse import as_sparse
+from kcore.training.arrays import as_array, as_weights, on_host
 
 Shape = tuple[int | None, ...]
-
-
-def as_array(value: Any, what: str) -> Any:
-    """One array: NumPy arrays, HDF5 datasets and sparse matrices as they are, everything else as NumPy.
-
-    A missing last axis of a flat array is added. Raises DataError for what holds no numbers.
-    """
-    if value is None:
-        return None
-    if hasattr(value, "iloc") and hasattr(value, "values"):  # pandas
-        value = value.values
-    if K.is_tensor(value):
-        if not _is_concrete(value):
-            raise DataError(f"The {what} is a symbolic tensor, which holds no data; expected arrays. Got {value!r}.")
-        value = K.eval(value)
-    elif not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):  # another framework's tensor
-        value = np.asarray(value)
-    if not (hasattr(value, "shape") and hasattr(value, "__getitem__")):
-        value = np.asarray(value)
-    kind = getattr(value.dtype, "kind", None) if hasattr(value, "dtype") else None
-    if kind is not None and kind in "OUSMm":
-        raise DataError(
-            f"Expected numbers as {what}, got an array of dtype {value.dtype}"
-            + (" (are its rows of different lengths? Use pad_sequences)." if kind == "O" else ".")
-        )
-    if len(value.shape) == 0:
-        raise DataError(f"Expected an array of samples as {what}, got the single number {value}.")
-    if len(value.shape) == 1:
-        value = np.asarray(value).reshape(-1, 1)
-    return value
-
-
-def _is_concrete(value: Any) -> bool:
-    from kcore.graph.ir import SymbolicTensor
-
-    return not isinstance(value, SymbolicTensor)
 
 
 def as_arrays(data: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -69,6 +35,8 @@ def as_arrays(data: Any, names: Sequence[str], what: str) -> list[Any]:
             raise DataError(f"The model expects no {what} data, but got {type(data).__name__} of length {len(data)}.")
         return []
     if data is None:
+        if what == "input":
+            raise DataError(f"The model needs data for its inputs ({', '.join(names)}), got None.")
         return [None] * len(names)
     if isinstance(data, Mapping):
         missing = [name for name in names if name not in data]
@@ -82,20 +50,34 @@ def as_arrays(data: Any, names: Sequence[str], what: str) -> list[Any]:
         values = _from_list(list(data), len(names))
     else:
         values = [data]
+    if not values:
+        raise EmptyDataError(f"The list of {what} data is empty; expected {_count(len(names), 'array')}.")
     arrays = [as_array(value, f"{what} data") for value in values]
     if len(arrays) != len(names):
-        listed = ", ".join(str(tuple(a.shape)) for a in arrays[:8])
+        listed = ", ".join("None" if a is None else str(tuple(a.shape)) for a in arrays[:8])
         raise DataError(
-            f"The model has {len(names)} {what}{'s' if len(names) > 1 else ''} ({', '.join(names)}), but got a list of "
-            f"{len(arrays)} arrays, of shapes {listed}."
+            f"The model has {_count(len(names), what)} ({', '.join(names)}), but got a list of "
+            f"{_count(len(arrays), 'array')}, of shapes {listed}."
             + (" One array of all samples is expected: use np.array(data)." if len(names) == 1 else "")
         )
+    for name, array in zip(names, arrays, strict=True):
+        if array is None and what == "input":
+            raise NotAnArrayError(f"The input data for {name!r} are None; expected an array of samples.")
     return arrays
+
+
+def _count(n: int, thing: str) -> str:
+    """A number of things in words.
+
+    >>> _count(1, "array"), _count(2, "array")
+    ('1 array', '2 arrays')
+    """
+    return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def as_fed(arrays: Sequence[Any], placeholders: Sequence[Any]) -> list[Any]:
     """The checked arrays, with those for sparse placeholders in the form in which they are fed."""
-    return [as_sparse(a) if K.is_sparse(x) else a for a, x in zip(arrays, placeholders, strict=True)]
+    return [as_sparse(on_host(a)) if K.is_sparse(x) else a for a, x in zip(arrays, placeholders, strict=True)]
 
 
 def _from_list(values: list[Any], expected: int) -> list[Any]:
@@ -153,13 +135,16 @@ def _advice(shape: Shape, got: tuple[int, ...], what: str) -> str:
 
 
 def check_lengths(inputs: Sequence[Any], targets: Sequence[Any], weights: Sequence[Any]) -> None:
-    """Raise DataError unless all arrays have the same number of samples."""
+    """Raise SampleCountError unless all arrays have the same number of samples, EmptyDataError when that is none."""
     groups = {"input": inputs, "target": targets, "sample_weight": weights}
     lengths = {kind: [int(a.shape[0]) for a in arrays if a is not None] for kind, arrays in groups.items()}
     every = {n for found in lengths.values() for n in found}
     if len(every) > 1:
         listed = "; ".join(f"{kind}: {', '.join(map(str, found))}" for kind, found in lengths.items() if found)
-        raise DataError(f"All arrays must have the same number of samples. Samples found: {listed}.")
+        raise SampleCountError(f"All arrays must have the same number of samples. Samples found: {listed}.")
+    if every == {0}:
+        shapes = ", ".join(str(tuple(a.shape)) for a in (*inputs, *targets) if a is not None)
+        raise EmptyDataError(f"The data are empty: expected one sample at least, got arrays of shape {shapes}.")
 
 
 def per_output(given: Any, names: Sequence[str], what: str) -> list[Any]:
@@ -179,7 +164,8 @@ def per_output(given: Any, names: Sequence[str], what: str) -> list[Any]:
         return [given.get(name) for name in names]
     if isinstance(given, (list, tuple)) and len(given) == len(names):
         return list(given)
-    raise DataError(
+    wrong = DataError if isinstance(given, (list, tuple)) else ArgumentTypeError
+    raise wrong(
         f"The model has {len(names)} outputs, so `{what}` is a list of one entry per output or a dictionary by name "
         f"({', '.join(names)}); got {type(given).__name__}"
         + (f" of length {len(given)}." if hasattr(given, "__len__") else ".")
@@ -201,7 +187,7 @@ def sample_weights(target: Any, weight: Any, class_weight: Any, mode: str | None
             f"{tuple(target.shape)}."
         )
     if weight is not None:
-        weight = np.asarray(weight.values if hasattr(weight, "iloc") else weight)
+        weight = as_weights(weight)
         _check_weight(weight, target, mode)
     if class_weight is not None:
         by_class = _class_weights(target, class_weight)
@@ -232,7 +218,7 @@ def _class_weights(target: Any, class_weight: Any) -> np.ndarray:
             f"class_weight is for targets of one class per sample; the target has shape {tuple(target.shape)}. Use "
             "sample_weight with sample_weight_mode='temporal'."
         )
-    values = np.asarray(target)
+    values = on_host(target)
     classes = np.argmax(values, axis=1) if values.ndim == 2 and values.shape[1] > 1 else values.reshape(-1)
     found, where = np.unique(classes, return_inverse=True)
     missing = [c.item() for c in found if c.item() not in class_weight]

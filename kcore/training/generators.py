@@ -1,8 +1,11 @@
-"""Epochs over generators and Sequences: the loops of `fit_generator` and its kin."""
+"""Epochs over generators, Sequences and loaders: the loops of `fit_generator` and its kin."""
 
 from __future__ import annotations
 
 import inspect
+import itertools
+import math
+from collections import abc
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kcore import callbacks as cbks
-from kcore.errors import ArgumentError, DataError
+from kcore.errors import ArgumentError, ArgumentTypeError, DataEndedError, DataError, EmptyDataError
 from kcore.training.logs import BatchLogs, on_host
 from kcore.training.loops import Cadence, Feed, configured, evaluate_loop, should_run_validation
 from kcore.utils.data_utils import GeneratorEnqueuer, OrderedEnqueuer, is_sequence, iterate_forever
@@ -28,31 +31,39 @@ def is_generator_or_sequence(x: Any) -> bool:
 
 def is_loader(x: Any) -> bool:
     """Whether `x` is some other iterable of batches, as the frameworks' data loaders are: each pass is an epoch."""
-    plain = isinstance(x, (list, tuple, Mapping, str, bytes)) or hasattr(x, "shape") or hasattr(x, "iloc")
-    return not plain and hasattr(x, "__iter__") and not hasattr(x, "__array__") and not is_generator_or_sequence(x)
+    data = isinstance(x, (abc.Sequence, Mapping, str, bytes)) or hasattr(x, "shape") or hasattr(x, "iloc")
+    return not data and hasattr(x, "__iter__") and not hasattr(x, "__array__") and not is_generator_or_sequence(x)
 
 
-def from_loader(loader: Any, steps: int | None) -> tuple[Iterator[Any], int]:
-    """A generator over the loader's passes, and the number of its batches (counted when the loader cannot tell)."""
+def yields_batches(x: Any) -> bool:
+    """Whether `x` is a generator, a Sequence or a loader, and no data."""
+    return is_generator_or_sequence(x) or is_loader(x)
+
+
+def checked_steps(steps: Any, name: str) -> int | None:
+    """A number of batches. Fractions, as `len(x) / batch_size` gives them, are rounded up. None stays None.
+
+    >>> checked_steps(3.2, "steps")
+    4
+    """
     if steps is None:
-        try:
-            steps = len(loader)
-        except TypeError:
-            steps = sum(1 for _ in loader)
-    if not steps:
-        raise DataError(f"The data loader {type(loader).__name__} has no batches.")
-    # Loaders that collate samples give lists for tuples.
-    return (tuple(item) if isinstance(item, list) else item for item in iterate_forever(loader)), steps
+        return None
+    if isinstance(steps, bool) or not isinstance(steps, (int, float, np.integer, np.floating)):
+        raise ArgumentTypeError(f"`{name}` is a positive number of batches, got {steps!r}.")
+    if not 0 < steps < math.inf:
+        raise ArgumentError(f"`{name}` is a positive number of batches, got {steps!r}.")
+    return math.ceil(steps)
 
 
 @dataclass(frozen=True)
 class Source:
-    """A generator or Sequence, and how its batches are fetched.
+    """A generator, Sequence or loader, and how its batches are fetched.
 
     Attributes:
-        batches: the generator or Sequence.
-        steps: number of batches that are wanted; None for a Sequence's length.
-        workers: number of parallel fetchers; 0 fetches in this thread.
+        batches: what yields them.
+        steps: number of batches that are wanted; None for all of a Sequence, or of a loader's pass.
+        name: of the argument `steps`, for errors.
+        workers: number of parallel fetchers; 0 fetches in this thread. Loaders have workers of their own.
         processes: whether they are processes in place of threads.
         queue: how many batches are fetched ahead.
         shuffle: whether a Sequence's batches come in a random order.
@@ -60,6 +71,7 @@ class Source:
 
     batches: Any
     steps: int | None
+    name: str = "steps"
     workers: int = 1
     processes: bool = False
     queue: int = 10
@@ -70,21 +82,48 @@ class Source:
         """Whether the source is a Sequence."""
         return bool(is_sequence(self.batches))
 
-    def length(self, name: str = "steps") -> int:
-        """The number of batches. Raises ArgumentError for a generator without one."""
+    @property
+    def is_loader(self) -> bool:
+        """Whether each pass over it is an epoch."""
+        return is_loader(self.batches)
+
+    def length(self) -> int | None:
+        """The number of batches; None for a loader that cannot tell. Raises ArgumentError for a generator."""
         if self.steps is not None:
             return self.steps
         if self.ordered:
-            return len(self.batches)
+            return self._counted()
+        if self.is_loader:
+            try:
+                return self._counted()
+            except TypeError as error:
+                if "infinite" not in str(error):
+                    return None
+                raise ArgumentError(
+                    f"The data loader {type(self.batches).__name__} never ends. How many batches make an epoch? Pass "
+                    f"`{self.name}`."
+                ) from None
         raise ArgumentError(
-            f"`{name}=None` is only valid for a generator based on the `keras.utils.Sequence` class: how many batches "
-            f"make an epoch? Pass `{name}`."
+            f"`{self.name}=None` is only valid for a generator based on the `keras.utils.Sequence` class: how many "
+            f"batches make an epoch? Pass `{self.name}`."
         )
 
-    def open(self, stack: ExitStack) -> tuple[Iterator[Any], Any]:
-        """Start fetching; the enqueuer (None without workers) is stopped when the stack closes."""
+    def _counted(self) -> int:
+        found = len(self.batches)
+        if not found:
+            raise self.empty()
+        return found
+
+    def empty(self) -> EmptyDataError:
+        """The error for a source without batches."""
+        return EmptyDataError(f"The {type(self.batches).__name__} that was given is empty: it has no batches.")
+
+    def open(self, stack: ExitStack) -> Stream:
+        """Start fetching; what fetches is stopped when the stack closes."""
+        if self.is_loader:
+            return Stream(self, forever(self.batches) if self.steps is not None else None)
         if self.workers <= 0:
-            return (iterate_forever(self.batches) if self.ordered else self.batches), None
+            return Stream(self, iterate_forever(self.batches) if self.ordered else self.batches)
         enqueuer: Any
         if self.ordered:
             enqueuer = OrderedEnqueuer(self.batches, use_multiprocessing=self.processes, shuffle=self.shuffle)
@@ -92,31 +131,63 @@ class Source:
             enqueuer = GeneratorEnqueuer(self.batches, use_multiprocessing=self.processes)
         enqueuer.start(workers=self.workers, max_queue_size=self.queue)
         stack.callback(enqueuer.stop)
-        return enqueuer.get(), enqueuer
+        return Stream(self, enqueuer.get(), enqueuer)
 
 
-def split(item: Any, *, targets: bool = True) -> tuple[Any, Any, Any]:
-    """Inputs, targets and sample weights of what a generator yields. Raises DataError."""
+def forever(loader: Any) -> Iterator[Any]:
+    """A loader's passes, one after the other; ends when one has no batches."""
+    empty = False
+    while not empty:
+        empty = True
+        for item in loader:
+            empty = False
+            yield item
+
+
+class Stream:
+    """The open end of a source: the batches of one epoch after the other.
+
+    Args:
+        source: what was opened.
+        items: its batches without end; None for a loader that starts anew with each epoch.
+        enqueuer: fetches them ahead, or None.
+    """
+
+    def __init__(self, source: Source, items: Iterator[Any] | None, enqueuer: Any = None) -> None:
+        self.source = source
+        self.enqueuer = enqueuer
+        self._items = items
+
+    def epoch(self, steps: int | None) -> Iterator[Any]:
+        """So many batches, or those there are; those of one pass when None."""
+        items = iter(self.source.batches) if self._items is None else self._items
+        for item in items if steps is None else itertools.islice(items, steps):
+            collated = self.source.is_loader and isinstance(item, list)  # loaders make lists of samples' tuples
+            yield tuple(item) if collated else item
+
+    def check(self, done: int, steps: int | None) -> None:
+        """Raise an error when an epoch had fewer batches than steps, or none."""
+        if not done and steps is None:
+            raise self.source.empty()
+        if steps is not None and done < steps:
+            raise DataEndedError(
+                f"The generator ran out of data after {done} batch{'' if done == 1 else 'es'} of an epoch of {steps}. "
+                f"Let it loop forever (`while True:`), or ask for fewer batches by `{self.source.name}`."
+            )
+
+
+def split(item: Any, *, targets: bool = True, loader: bool = False) -> tuple[Any, Any, Any]:
+    """Inputs, targets and sample weights of what a generator or loader yields. Raises DataError."""
     if not targets and not isinstance(item, tuple):
         return item, None, None
-    if hasattr(item, "__len__") and not hasattr(item, "shape") and len(item) in (2, 3):
+    if isinstance(item, (tuple, list)) and len(item) in (2, 3):
         return (*item, None) if len(item) == 2 else tuple(item)  # type: ignore[return-value]
+    if loader and (not isinstance(item, (tuple, list)) or len(item) == 1):
+        return (item[0] if isinstance(item, (tuple, list)) else item), None, None
     raise DataError(
         f"A generator yields tuples (x, y) or (x, y, sample_weight); got {type(item).__name__}"
-        + (f" of length {len(item)}." if hasattr(item, "__len__") else f": {item!r}.")
+        + (f" of length {len(item)}." if hasattr(item, "__len__") else f": {item!r:.80}.")
     )
-
-
-def size_of(x: Any) -> int:
-    """The number of samples of a batch of inputs. Raises DataError when it is empty."""
-    if x is None or (not hasattr(x, "shape") and len(x) == 0):
-        return 1  # a model whose inputs are tensors
-    first = next(iter(x.values())) if isinstance(x, Mapping) else x[0] if isinstance(x, (list, tuple)) else x
-    shape = first.shape if hasattr(first, "shape") else np.shape(first)
-    size = int(shape[0]) if len(shape) else len(x)
-    if size == 0:
-        raise DataError("Received an empty batch. Batches should contain at least one item.")
-    return size
 
 
 @dataclass(frozen=True)
@@ -139,89 +210,93 @@ class GeneratorRun:
         callbacks.on_train_begin()
         callbacks.model.stop_training = False
         with ExitStack() as stack:
-            validation = self.validation.open(stack)[0] if isinstance(self.validation, Source) else None
-            batches, enqueuer = self.source.open(stack)
-            self._epochs(batches, enqueuer, validation)
+            validation = open_validation(self.validation, stack)
+            self._epochs(self.source.open(stack), validation)
         callbacks.on_train_end()
         return model.history
 
-    def _epochs(self, batches: Iterator[Any], enqueuer: Any, validation: Any) -> None:
+    def _epochs(self, stream: Stream, validation: Any) -> None:
         model, callbacks, source = self.model, self.callbacks, self.source
-        steps = source.length("steps_per_epoch")
+        steps = source.length()
         logs: dict[str, Any] = {}
         for epoch in range(self.initial_epoch, self.epochs):
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            done, size = self._batches(batches, steps)
-            if done == steps and self.validation is not None and should_run_validation(self.validation_freq, epoch):
+            done, size, whole = self._batches(stream, steps)
+            if whole and validation is not None and should_run_validation(self.validation_freq, epoch):
                 logs = self._validate(validation, size)
+            if steps is None:  # a loader that cannot count its batches; now they are counted
+                callbacks.set_params({**callbacks.params, "steps": done})
             callbacks.on_epoch_end(epoch, logs)
             if callbacks.model.stop_training:
                 break
             if source.ordered and source.workers <= 0:
                 source.batches.on_epoch_end()
             if source.ordered and source.steps is None:
-                if enqueuer is not None:
-                    enqueuer.join_end_of_epoch()
+                if stream.enqueuer is not None:
+                    stream.enqueuer.join_end_of_epoch()
                 if len(source.batches) != steps:  # a Sequence may change its length
                     steps = len(source.batches)
                     callbacks.set_params({**callbacks.params, "steps": steps})
 
-    def _batches(self, batches: Iterator[Any], steps: int) -> tuple[int, int]:
-        """The batches of an epoch; returns how many were done, and the size of the last."""
-        model, callbacks, size = self.model, self.callbacks, 1
-        for number in range(steps):
-            x, y, weight = split(_next(batches, number, steps))
-            size = size_of(x)
+    def _batches(self, stream: Stream, steps: int | None) -> tuple[int, int, bool]:
+        """The batches of an epoch; returns how many were done, the size of the last, and whether it was the last."""
+        model, callbacks, number, size = self.model, self.callbacks, -1, 1
+        for number, item in enumerate(stream.epoch(steps)):
+            x, y, weight = split(item, loader=self.source.is_loader)
+            feed = model._training_feed(x, y, weight, self.class_weight)
+            size = feed.samples or 1
             logs = BatchLogs(batch=number, size=size)
             callbacks.call_batch_hook("train", "begin", number, logs)
-            results = model._train_natively(x, y, weight, self.class_weight)
-            logs.update(zip(model.metrics_names, results, strict=True))
+            logs.update(zip(model.metrics_names, model._train_on(feed), strict=True))
             callbacks.call_batch_hook("train", "end", number, logs)
             if callbacks.model.stop_training:
-                return number + 1, size
-        return steps, size
+                return number + 1, size, number + 1 == steps
+        stream.check(number + 1, steps)
+        return number + 1, size, True
 
-    def _validate(self, batches: Any, size: int) -> dict[str, Any]:
+    def _validate(self, validation: Any, size: int) -> dict[str, Any]:
         model = self.model
-        if isinstance(self.validation, Feed):
-            values = evaluate_loop(model, self.validation, Cadence(size, None), self.callbacks)
+        if isinstance(validation, Feed):
+            values = evaluate_loop(model, validation, Cadence(size, None), self.callbacks)
         else:
-            source = Source(batches, self.validation.length("validation_steps"), workers=0)
-            values = to_list(evaluate(model, source, self.callbacks))
+            values = to_list(evaluate_stream(model, validation, self.callbacks))
         return {f"val_{name}": value for name, value in zip(model.metrics_names, values, strict=True)}
 
 
-def _next(batches: Iterator[Any], number: int, steps: int) -> Any:
-    try:
-        return next(batches)
-    except StopIteration:
-        raise DataError(
-            f"The generator ran out of data after {number} batches of an epoch of {steps}. Let it loop forever "
-            "(`while True:`), or ask for fewer steps and epochs."
-        ) from None
+def open_validation(validation: Any, stack: ExitStack) -> Any:
+    """A validation source's stream; arrays (or None) as they are."""
+    return validation.open(stack) if isinstance(validation, Source) else validation
 
 
 def evaluate(model: Any, source: Source, callbacks: Any = None, verbose: int = 0) -> Any:
     """Loss and metrics over the batches. As in Keras 2, the loss is that of the last batch."""
-    model.reset_metrics()
     steps = source.length()
-    callbacks = configured(model, callbacks, {"steps": steps, "verbose": verbose, "metrics": list(model.metrics_names)})
+    with ExitStack() as stack:
+        params = {"steps": steps, "verbose": verbose, "metrics": list(model.metrics_names)}
+        return evaluate_stream(model, source.open(stack), configured(model, callbacks, params), verbose)
+
+
+def evaluate_stream(model: Any, stream: Stream, callbacks: cbks.CallbackList, verbose: int = 0) -> Any:
+    """The same over the next batches of a source that is open."""
+    model.reset_metrics()
+    steps = stream.source.length()
     callbacks.model.stop_training = False
     callbacks.on_test_begin()
     progress = Progbar(target=steps) if verbose == 1 else None
     results: Any = ()
-    with ExitStack() as stack:
-        batches, _ = source.open(stack)
-        for number in range(steps):
-            x, y, weight = split(_next(batches, number, steps))
-            logs = BatchLogs(batch=number, size=size_of(x))
-            callbacks.call_batch_hook("test", "begin", number, logs)
-            results = model._test_natively(x, y, weight)
-            logs.update(zip(model.metrics_names, results, strict=True))
-            callbacks.call_batch_hook("test", "end", number, logs)
-            if progress is not None:
-                progress.update(number + 1)
+    number = -1
+    for number, item in enumerate(stream.epoch(steps)):
+        x, y, weight = split(item, loader=stream.source.is_loader)
+        feed = model._training_feed(x, y, weight)
+        logs = BatchLogs(batch=number, size=feed.samples or 1)
+        callbacks.call_batch_hook("test", "begin", number, logs)
+        results = model._test_on(feed)
+        logs.update(zip(model.metrics_names, results, strict=True))
+        callbacks.call_batch_hook("test", "end", number, logs)
+        if progress is not None:
+            progress.update(number + 1)
+    stream.check(number + 1, steps)
     callbacks.on_test_end()
     return unpack_singleton([float(v) if np.ndim(v) == 0 else v for v in map(on_host, results)])
 
@@ -234,15 +309,17 @@ def predict(model: Any, source: Source, callbacks: Any = None, verbose: int = 0)
     callbacks.on_predict_begin()
     progress = Progbar(target=steps) if verbose == 1 else None
     parts: list[list[np.ndarray]] = []
+    number = -1
     with ExitStack() as stack:
-        batches, _ = source.open(stack)
-        for number in range(steps):
-            x = split(_next(batches, number, steps), targets=False)[0]
-            logs: dict[str, Any] = {"batch": number, "size": size_of(x)}
+        stream = source.open(stack)
+        for number, item in enumerate(stream.epoch(steps)):
+            feed = model._input_feed(split(item, targets=False, loader=source.is_loader)[0])
+            logs: dict[str, Any] = {"batch": number, "size": feed.samples or 1}
             callbacks.call_batch_hook("predict", "begin", number, logs)
-            parts.append(to_list(model.predict_on_batch(x)))
+            parts.append(model._predict_on(feed))
             callbacks.call_batch_hook("predict", "end", number, {**logs, "outputs": parts[-1]})
             if progress is not None:
                 progress.update(number + 1)
+        stream.check(number + 1, steps)
     callbacks.on_predict_end()
     return unpack_singleton([np.concatenate(outputs) for outputs in zip(*parts, strict=True)])

@@ -6,7 +6,9 @@ Step functions are called with native results; nothing here waits for the device
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,10 @@ from kcore import backend as K
 from kcore import callbacks as cbks
 from kcore.backend import active
 from kcore.errors import ArgumentError, DataError
+from kcore.training.arrays import is_native, part
 from kcore.training.batches import Order, Slicer, make_batches
 from kcore.training.logs import BatchLogs, on_host
-from kcore.utils.generic_utils import unpack_singleton
+from kcore.utils.generic_utils import to_list, unpack_singleton
 from kcore.utils.progbar import Progbar
 
 TRAIN, TEST = 1, 0
@@ -41,7 +44,7 @@ class Feed:
 
     def part(self, start: int, stop: int | None = None) -> Feed:
         """The samples from `start` to `stop`."""
-        arrays = tuple(a[start:stop] for a in self.arrays)
+        arrays = tuple(part(a, start, stop) for a in self.arrays)
         return Feed(arrays, self.weighted, self.types, int(arrays[0].shape[0]))
 
     def slicer(self) -> Slicer:
@@ -99,7 +102,7 @@ def training_callbacks(model: Any, own: Iterable[Any] | None, count_mode: str,
     metrics = [*names, *(f"val_{n}" for n in names)] if params["do_validation"] else list(names)
     callbacks = cbks.CallbackList(found)
     callbacks.set_model(model._get_callback_model())
-    callbacks.set_params({**params, "metrics": metrics})
+    callbacks.set_params({"metrics": metrics, **params})
     return callbacks
 
 
@@ -116,7 +119,7 @@ def configured(model: Any, callbacks: Any, params: Mapping[str, Any]) -> cbks.Ca
 def validation_arrays(feed: Feed, inputs: int) -> list[Any]:
     """`validation_data` of callbacks, as Keras 2 gave it: inputs, targets, weights (ones where none were given)."""
     count = len(feed.weighted)
-    arrays = list(feed.arrays)
+    arrays = [K.eval(a) if is_native(a) else a for a in feed.arrays]
     given = iter(arrays[inputs + count :])
     ones = np.ones(feed.samples or 0, K.floatx())
     return [*arrays[: inputs + count], *(next(given) if weighted else ones for weighted in feed.weighted)]
@@ -127,7 +130,7 @@ def validation_arrays(feed: Feed, inputs: int) -> list[Any]:
 
 @dataclass(frozen=True)
 class FitRun:
-    """Everything that one call of `fit` on arrays needs."""
+    """Everything that one call of `fit` on arrays needs; `validation` is a Feed, a `generators.Source`, or None."""
 
     model: Any
     feed: Feed
@@ -135,20 +138,29 @@ class FitRun:
     epochs: int
     initial_epoch: int
     shuffle: Any
-    validation: Feed | None
+    validation: Any
     validation_steps: int | None
     validation_freq: Any
     callbacks: cbks.CallbackList
 
     def run(self) -> Any:
         """Train; returns the history."""
+        with ExitStack() as stack:
+            self.callbacks.on_train_begin()
+            self.callbacks.model.stop_training = False
+            if isinstance(self.validation, Feed):
+                self._epochs(self.validation.slicer())
+            else:
+                self._epochs(None if self.validation is None else self.validation.open(stack))
+        self.callbacks.on_train_end()
+        return self.model.history
+
+    def _epochs(self, validation: Any) -> None:
+        """All epochs; `validation` is a Slicer, the open stream of a Source, or None."""
         model, callbacks = self.model, self.callbacks
         watched = callbacks.model
-        callbacks.on_train_begin()
-        watched.stop_training = False
         slicer = self.feed.slicer()
         step = model._steps.train(self.feed.weighted)
-        validation = self.validation.slicer() if self.validation is not None else None
         order = Order(self.feed.samples or 0, self.cadence.batch_size or 1, self.shuffle)
         for epoch in range(self.initial_epoch, self.epochs):
             model.reset_metrics()
@@ -164,8 +176,6 @@ class FitRun:
             callbacks.on_epoch_end(epoch, logs)
             if watched.stop_training:
                 break
-        callbacks.on_train_end()
-        return model.history
 
     def _batches_of_epoch(self, slicer: Slicer, step: Any, order: Order) -> bool:
         """All batches in this epoch's order; returns whether it came to the end."""
@@ -174,7 +184,10 @@ class FitRun:
         callbacks, watched, names = self.callbacks, self.callbacks.model, self.model.metrics_names
         alone = callbacks.only_listener("train")
         averages = alone.add if type(alone) is cbks.BaseLogger else None
-        run = step.prepared(TRAIN, active.backend())
+        backend = active.backend()
+        run = step.prepared(TRAIN, backend)
+        if not slicer.prepared:
+            run = partial(step.run_native, training=TRAIN, backend=backend)
         indices = order.epoch()
         batches = make_batches(order.size, batch_size)
         for number, (start, stop) in enumerate(batches):
@@ -203,12 +216,17 @@ class FitRun:
             if self.callbacks.model.stop_training:
                 break
 
-    def _validate(self, slicer: Slicer) -> dict[str, Any]:
-        assert self.validation is not None
+    def _validate(self, validation: Any) -> dict[str, Any]:
+        names = self.model.metrics_names
+        if not isinstance(validation, Slicer):
+            from kcore.training.generators import evaluate_stream
+
+            values = to_list(evaluate_stream(self.model, validation, self.callbacks))
+            return {f"val_{name}": value for name, value in zip(names, values, strict=True)}
         steps = self.validation_steps if self.cadence.steps is not None else None
         cadence = Cadence(None if steps is not None else self.cadence.batch_size, steps)
-        values = evaluate_loop(self.model, self.validation, cadence, self.callbacks, slicer=slicer)
-        return {f"val_{name}": value for name, value in zip(self.model.metrics_names, values, strict=True)}
+        values = evaluate_loop(self.model, self.validation, cadence, self.callbacks, slicer=validation)
+        return {f"val_{name}": value for name, value in zip(names, values, strict=True)}
 
 
 # --- evaluate ---------------------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from kcore.errors import ArgumentError, DataError
+from kcore.errors import ArgumentError, ArgumentTypeError, BatchSizeError, DataError
 from kcore.training import generators, loops
 from kcore.training.compiling import Compiling
-from kcore.training.generators import GeneratorRun, Source, from_loader, is_generator_or_sequence, is_loader
+from kcore.training.generators import GeneratorRun, Source, checked_steps, yields_batches
 from kcore.training.loops import Cadence, Feed, FitRun
 from kcore.utils.generic_utils import unpack_singleton
 
@@ -30,19 +30,22 @@ class TrainingMixin(Compiling):
         """Train for a number of epochs.
 
         Args:
-            x: inputs: an array, a list, a dictionary by input name, a generator or a `Sequence` of batches.
+            x: inputs: an array, a list, or a dictionary by input name; arrays are NumPy's, tables, data sets on disk
+                (`h5py.Dataset`, `HDF5Matrix`) or tensors. Or a generator, a `Sequence` or a framework's data loader of
+                batches.
             y: targets, likewise; not with generators.
             batch_size: samples per step, 32 when None; not with generators.
             epochs: number of the last epoch.
             verbose: 0 silent, 1 progress bar, 2 a line per epoch.
             callbacks: list of callbacks.
             validation_split: this part of the data, its end before any shuffling, is kept for validation.
-            validation_data: `(x, y)` or `(x, y, sample_weight)` for validation, or a generator or Sequence.
+            validation_data: `(x, y)` or `(x, y, sample_weight)` for validation, or a generator, Sequence or loader.
             shuffle: True, False, or "batch" to shuffle blocks of `batch_size`.
             class_weight: dictionary from class to weight (for several outputs: a list, or a dictionary by name).
             sample_weight: weight per sample, or per time step (`sample_weight_mode="temporal"`).
             initial_epoch: number of the first epoch, from 0.
-            steps_per_epoch: number of batches per epoch, for generators.
+            steps_per_epoch: number of batches per epoch, for generators. Loaders are passed once when None. With
+                arrays, each step is over all samples.
             validation_steps: the same for validation.
             validation_freq: validate every so many epochs, or after the epochs of a list.
             max_queue_size, workers, use_multiprocessing: how generators are read.
@@ -53,11 +56,7 @@ class TrainingMixin(Compiling):
         epochs = _renamed(kwargs, "nb_epoch", "epochs", epochs)
         if kwargs:
             raise TypeError(f"fit() got unexpected arguments: {', '.join(map(repr, kwargs))}.")
-        _check_epochs(epochs, initial_epoch)
-        if is_loader(x):
-            x, steps_per_epoch = from_loader(x, steps_per_epoch)
-            workers = 0
-        if is_generator_or_sequence(x):
+        if yields_batches(x):
             _check_generator(batch_size, y, sample_weight, validation_split)
             return self.fit_generator(
                 x, steps_per_epoch, epochs, verbose, callbacks, validation_data, validation_steps, validation_freq,
@@ -65,13 +64,25 @@ class TrainingMixin(Compiling):
             )  # fmt: skip
         if x is None and y is None and steps_per_epoch is None:
             raise ArgumentError("fit() needs data: x and y, or `steps_per_epoch` for a model whose data are tensors.")
+        _check_epochs(epochs, initial_epoch)
+        steps_per_epoch = checked_steps(steps_per_epoch, "steps_per_epoch")
+        validation_steps = checked_steps(validation_steps, "validation_steps")
         cadence = Cadence(self._batch_size(batch_size, steps_per_epoch), steps_per_epoch)
         feed = self._training_feed(x, y, sample_weight, class_weight)
         cadence.check(feed.samples, "steps_per_epoch")
         self._check_stateful(feed, cadence)
-        feed, validation = self._validation(feed, validation_data, validation_split, cadence)
-        validation = feed if validation is None and validation_steps else validation
-        _check_validation_steps(steps_per_epoch, validation_steps, validation)
+        validation: Any
+        if yields_batches(validation_data):
+            validation = Source(
+                validation_data, validation_steps, "validation_steps", workers, use_multiprocessing, max_queue_size
+            )
+            validation.length()
+        else:
+            feed, validation = self._validation(feed, validation_data, validation_split, cadence)
+            validation = feed if validation is None and validation_steps else validation
+            _check_validation_steps(steps_per_epoch, validation_steps, validation)
+        if validation is not None:
+            loops.should_run_validation(validation_freq, 0)
         self._make_train_function()
         run = loops.training_callbacks(self, callbacks, "samples" if steps_per_epoch is None else "steps", {
             "batch_size": cadence.batch_size, "epochs": epochs, "steps": steps_per_epoch, "samples": feed.samples,
@@ -84,7 +95,7 @@ class TrainingMixin(Compiling):
 
     def _validation(self, feed: Feed, given: Any, part: float, cadence: Cadence) -> tuple[Feed, Feed | None]:
         """What is left for training, and the validation data if any."""
-        if given is not None and (_yields(given) or len(given)):
+        if _is_given(given):
             x, y, weight = _validation_tuple(given)
             found = self._training_feed(x, y, weight)
             self._check_stateful(found, cadence)
@@ -101,11 +112,11 @@ class TrainingMixin(Compiling):
             )
         return feed.part(0, at), feed.part(at)
 
-    def _tell(self, feed: Feed, validation: Feed | None, verbose: int, callbacks: Any) -> None:
-        arrays = [] if validation is None else loops.validation_arrays(validation, len(self._feed_inputs))
+    def _tell(self, feed: Feed, validation: Any, verbose: int, callbacks: Any) -> None:
+        arrays = loops.validation_arrays(validation, len(self._feed_inputs)) if isinstance(validation, Feed) else []
         for callback in callbacks:
             callback.validation_data = arrays
-        if verbose and validation is not None:
+        if verbose and isinstance(validation, Feed):
             from kcore.callbacks.reporting import say
 
             say(f"Train on {feed.samples} samples, validate on {validation.samples} samples")
@@ -124,12 +135,10 @@ class TrainingMixin(Compiling):
         Returns:
             The loss, or a list of loss and metrics; `metrics_names` names them.
         """
-        if is_loader(x):
-            x, steps = from_loader(x, steps)
-            workers = 0
-        if is_generator_or_sequence(x):
+        if yields_batches(x):
             _check_generator(batch_size, y, sample_weight, 0)
             return self.evaluate_generator(x, steps, callbacks, max_queue_size, workers, use_multiprocessing, verbose)
+        steps = checked_steps(steps, "steps")
         if x is None and y is None and steps is None:
             raise ArgumentError("evaluate() needs data: x and y, or `steps` for a model whose data are tensors.")
         cadence = Cadence(self._batch_size(batch_size, steps), steps)
@@ -156,12 +165,12 @@ class TrainingMixin(Compiling):
         Returns:
             An array, or a list of arrays for several outputs.
         """
-        if is_loader(x):
-            x, steps = from_loader(x, steps)
-            workers = 0
-        if is_generator_or_sequence(x):
+        if yields_batches(x):
             _check_generator(batch_size, None, None, 0)
             return self.predict_generator(x, steps, callbacks, max_queue_size, workers, use_multiprocessing, verbose)
+        steps = checked_steps(steps, "steps")
+        if x is None and steps is None:
+            raise ArgumentError("predict() needs data: x, or `steps` for a model whose data are tensors.")
         feed = self._input_feed(x)
         cadence = Cadence(self._batch_size(batch_size, steps), steps)
         cadence.check(feed.samples, "steps")
@@ -179,26 +188,29 @@ class TrainingMixin(Compiling):
                       validation_freq: Any = 1, class_weight: Any = None, max_queue_size: int = 10, workers: int = 1,
                       use_multiprocessing: bool = False, shuffle: bool = True, initial_epoch: int = 0,
                       **kwargs: Any) -> Any:  # fmt: skip
-        """Train on batches `(x, y)` or `(x, y, sample_weight)` that a generator or Sequence yields; see `fit`."""
+        """Train on batches `(x, y)` or `(x, y, sample_weight)` of a generator, Sequence or loader; see `fit`."""
         epochs = _renamed(kwargs, "nb_epoch", "epochs", epochs)
         validation_steps = _renamed(kwargs, "nb_val_samples", "validation_steps", validation_steps)
         if kwargs:
             raise TypeError(f"fit_generator() got unexpected arguments: {', '.join(map(repr, kwargs))}.")
         _check_epochs(epochs, initial_epoch)
-        source = Source(generator, steps_per_epoch, workers, use_multiprocessing, max_queue_size, bool(shuffle))
+        fetching = (workers, use_multiprocessing, max_queue_size)
+        steps_per_epoch = checked_steps(steps_per_epoch, "steps_per_epoch")
+        validation_steps = checked_steps(validation_steps, "validation_steps")
+        source = Source(generator, steps_per_epoch, "steps_per_epoch", *fetching, bool(shuffle))
         _warn_of_duplicates(source)
-        steps = source.length("steps_per_epoch")
+        steps = source.length()
         validation: Any = None
-        if validation_data is not None and (_yields(validation_data) or len(validation_data)):
-            if is_loader(validation_data):
-                validation_data, validation_steps = from_loader(validation_data, validation_steps)
-            if is_generator_or_sequence(validation_data):
-                validation = Source(validation_data, validation_steps, workers, use_multiprocessing, max_queue_size)
-                validation.length("validation_steps")
-            else:
-                validation = self._training_feed(*_validation_tuple(validation_data))
+        if yields_batches(validation_data):
+            validation = Source(validation_data, validation_steps, "validation_steps", *fetching)
+            validation.length()
+        elif _is_given(validation_data):
+            validation = self._training_feed(*_validation_tuple(validation_data))
+        if validation is not None:
+            loops.should_run_validation(validation_freq, 0)
         run = loops.training_callbacks(self, callbacks, "steps", {
             "epochs": epochs, "steps": steps, "verbose": verbose, "do_validation": validation is not None,
+            "metrics": [*self.metrics_names, *(f"val_{name}" for name in self.metrics_names)],
         })  # fmt: skip
         if isinstance(validation, Feed):
             for callback in run:
@@ -209,7 +221,7 @@ class TrainingMixin(Compiling):
                            max_queue_size: int = 10, workers: int = 1, use_multiprocessing: bool = False,
                            verbose: int = 0) -> Any:  # fmt: skip
         """Loss and metrics on a generator's batches; see `evaluate`. As in Keras 2, the loss is the last batch's."""
-        source = Source(generator, steps, workers, use_multiprocessing, max_queue_size)
+        source = Source(generator, checked_steps(steps, "steps"), "steps", workers, use_multiprocessing, max_queue_size)
         _warn_of_duplicates(source)
         return generators.evaluate(self, source, callbacks, verbose)
 
@@ -217,7 +229,7 @@ class TrainingMixin(Compiling):
                           max_queue_size: int = 10, workers: int = 1, use_multiprocessing: bool = False,
                           verbose: int = 0) -> Any:  # fmt: skip
         """The outputs for a generator's batches (inputs alone, or the tuples of training); see `predict`."""
-        source = Source(generator, steps, workers, use_multiprocessing, max_queue_size)
+        source = Source(generator, checked_steps(steps, "steps"), "steps", workers, use_multiprocessing, max_queue_size)
         _warn_of_duplicates(source)
         return generators.predict(self, source, callbacks, verbose)
 
@@ -225,8 +237,8 @@ class TrainingMixin(Compiling):
 
     def _batch_size(self, batch_size: int | None, steps: int | None) -> int | None:
         """The batch size: given, that of the input layer, or 32; None when steps are counted."""
-        if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1):
-            raise ArgumentError(f"batch_size is a positive integer, got {batch_size!r}.")
+        if batch_size is not None and (not _is_integer(batch_size) or batch_size < 1):
+            raise BatchSizeError(f"batch_size is a positive integer, got {batch_size!r}.")
         fixed = self.inputs[0].shape[0] if self.inputs and self.inputs[0].shape else None
         if fixed is not None:
             if batch_size is not None and batch_size != fixed:
@@ -258,12 +270,17 @@ def _renamed(kwargs: dict[str, Any], old: str, new: str, value: Any) -> Any:
 
 def _check_epochs(epochs: Any, initial_epoch: Any) -> None:
     for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
-        if isinstance(value, bool) or not hasattr(value, "__index__"):
-            raise ArgumentError(f"{name} is an integer, got {value!r}.")
+        if not hasattr(value, "__index__") or isinstance(value, bool):
+            raise ArgumentTypeError(f"{name} is an integer, got {value!r}.")
 
 
-def _yields(x: Any) -> bool:
-    return is_generator_or_sequence(x) or is_loader(x)
+def _is_integer(value: Any) -> bool:
+    """Whether it counts something: an integer of any kind, NumPy's and `8.0` among them."""
+    return not isinstance(value, (bool, str)) and (hasattr(value, "__index__") or getattr(value, "is_integer", bool)())
+
+
+def _is_given(validation_data: Any) -> bool:
+    return validation_data is not None and (not hasattr(validation_data, "__len__") or len(validation_data) > 0)
 
 
 def _check_generator(batch_size: Any, y: Any, sample_weight: Any, validation_split: Any) -> None:
@@ -286,9 +303,9 @@ def _validation_tuple(given: Any) -> tuple[Any, Any, Any]:
     if isinstance(given, (list, tuple)) and len(given) == 3:
         return given[0], given[1], given[2]
     raise DataError(
-        "validation_data is a tuple (x_val, y_val) or (x_val, y_val, val_sample_weights), or a generator where the "
-        f"training data are one too; got {type(given).__name__}"
-        + (f" of {len(given)} items." if hasattr(given, "__len__") else ".")
+        "validation_data is a tuple (x_val, y_val) or (x_val, y_val, val_sample_weights), or a generator, Sequence or "
+        f"loader of batches; got {type(given).__name__}"
+        + (f" of {len(given)} item{'' if len(given) == 1 else 's'}." if hasattr(given, "__len__") else ".")
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from kcore import backend as K
 from kcore import losses, metrics
-from kcore.errors import ArgumentError
+from kcore.errors import ArgumentError, ArgumentTypeError
 from kcore.metrics import Mean, MeanMetricWrapper, Metric
 from kcore.utils.generic_utils import check_for_unexpected_keys, to_list
 from kcore.utils.objects import has_arg
@@ -134,7 +134,8 @@ def parse_loss_weights(loss_weights: Any, names: Sequence[str]) -> list[float]:
         return [loss_weights.get(name, 1.0) for name in names]
     if isinstance(loss_weights, (list, tuple)) and len(loss_weights) == len(names):
         return list(loss_weights)
-    raise ArgumentError(
+    wrong = ArgumentError if isinstance(loss_weights, (list, tuple)) else ArgumentTypeError
+    raise wrong(
         f"loss_weights is a list of one number per output or a dictionary by output name. The model has {len(names)} "
         f"outputs ({', '.join(names)}); got {loss_weights!r}."
     )
@@ -212,7 +213,9 @@ def parse_metrics(given: Any, names: Sequence[str], predictions: Sequence[Any],
     elif isinstance(given, (list, tuple)):
         nested = [list(given) if len(names) == 1 else metrics.clone_metrics(given) for _ in names]
     else:
-        raise TypeError(f"`metrics` is a list or a dictionary by output name, got {given!r}. Use metrics=[...].")
+        raise ArgumentTypeError(
+            f"`metrics` is a list or a dictionary by output name, got {given!r}. Use metrics=[...]."
+        )
     return [
         {metric_name(m): metric_object(m, K.int_shape(p), loss) for m in listed}
         for listed, p, loss in zip(nested, predictions, loss_objects, strict=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcore.training import batches, data
+from kcore.training import arrays, batches, data
 from kcore.utils.progbar import Progbar
 
 
@@ -32,21 +32,39 @@ def test_block_shuffles_keep_blocks_and_the_rest(size, batch, seed):
     assert list(found[whole:]) == list(range(whole, size))
 
 
-@given(indices=st.lists(st.integers(0, 19), min_size=1, max_size=8, unique=True))
-def test_any_indices_can_be_taken_from_a_dataset_on_disk(indices):
-    class Increasing:
-        """Like an HDF5 dataset: slices, and lists of increasing indices."""
+class OnDisk:
+    """Like an HDF5 dataset: slices, and lists of increasing indices where it takes lists."""
 
-        shape, dtype = (20, 2), np.dtype("float32")
-        values = np.arange(40, dtype="float32").reshape(20, 2)
+    shape, dtype = (20, 2), np.dtype("float32")
+    values = np.arange(40, dtype="float32").reshape(20, 2)
 
-        def __getitem__(self, index):
-            if isinstance(index, list):
-                assert index == sorted(index)
-            return self.values[index]
+    def __init__(self, *, lists=True):
+        self.lists = lists
 
-    slicer = batches.Slicer([Increasing()], ["float32"])
-    np.testing.assert_array_equal(slicer.take(np.array(indices))[0], Increasing.values[indices])
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        if not isinstance(index, slice):
+            if not self.lists:
+                raise TypeError("slices only")
+            assert isinstance(index, list)
+            assert index == sorted(index)
+        return self.values[index]
+
+
+@given(start=st.integers(0, 12), size=st.integers(1, 8), data=st.data(), lists=st.booleans())
+def test_any_rows_of_a_dataset_on_disk_can_be_read(start, size, data, lists):
+    rows = arrays.Rows(OnDisk(lists=lists)).part(start, start + size)
+    expected = OnDisk.values[start : start + size]
+    assert rows.shape == expected.shape
+    np.testing.assert_array_equal(np.asarray(rows), expected)
+    a, b = sorted((data.draw(st.integers(0, size)), data.draw(st.integers(0, size))))
+    np.testing.assert_array_equal(rows[a:b], expected[a:b])
+    np.testing.assert_array_equal(np.asarray(rows.part(a)), expected[a:])
+    indices = data.draw(st.lists(st.integers(0, size - 1), min_size=1, unique=True))
+    slicer = batches.Slicer([rows], ["float32"])
+    np.testing.assert_array_equal(slicer.take(np.array(indices))[0], expected[indices])
 
 
 def test_arrays_are_cast_before_the_first_batch():

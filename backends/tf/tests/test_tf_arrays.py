@@ -145,9 +145,24 @@ def test_negative_indices_count_from_the_end(shape):
     same("scatter_add", np.array([-1, 0, -1]), x, (4, *shape[1:]), 0)
 
 
-def test_an_index_out_of_range_is_an_error_on_the_cpu():
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        KERNELS["gather"](tf.ones((3, 2)), tf.constant([3]), 0)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_indices_out_of_range_meet_the_nearest_end_and_so_do_their_gradients(axis, agree_on):
+    agree_on(op("gather", axis=axis), RNG.standard_normal((3, 3)), np.array([-4, 3, 9, -(2**31), 1]), second=True)
+
+
+def test_printing_says_what_numpy_would_in_a_trace_too(capsys):
+    traced = tf.function(lambda x: KERNELS["print_tensor"](x, "it is"))
+    assert traced(tf.constant([1.0, 2.5])).numpy().tolist() == [1.0, 2.5]
+    traced(tf.constant([1.0, 3.0], tf.bfloat16))
+    assert capsys.readouterr().out == "it is [1.  2.5]\nit is [1. 3.]\n"
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_nan_ranks_first_in_a_trace_too(dtype):
+    x = np.array([[1, np.nan, np.inf, -np.nan], [2, -0.0, 0.0, -np.inf]], dtype)
+    values, indices = tf.function(lambda x: KERNELS["top_k"](x, 4))(tf.constant(x))
+    assert indices.numpy().tolist() == [[1, 3, 2, 0], [0, 1, 2, 3]]
+    assert np.array_equal(values, np.take_along_axis(x, indices.numpy(), -1), equal_nan=True)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -144,9 +144,18 @@ def test_negative_indices_count_from_the_end(shape):
     same("scatter_add", np.array([-1, 0, -1]), x, (4, *shape[1:]), 0)
 
 
-def test_an_index_out_of_range_is_an_error_on_the_cpu():
-    with pytest.raises(IndexError):
-        kernels["gather"](torch.ones(3, 2), torch.tensor([3]), 0)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_indices_out_of_range_meet_the_nearest_end_and_so_do_their_gradients(axis, agree_on):
+    agree_on(op("gather", axis=axis), RNG.standard_normal((3, 3)), np.array([-4, 3, 9, -(2**31), 1]), second=True)
+
+
+def test_casts_and_remainders_leave_their_operands_alone():
+    x = torch.tensor([1e300, -5.0, torch.nan, 2.5], dtype=torch.float64)
+    kept = x.clone()
+    for dtype in ("int32", "uint8", "int64"):
+        kernels["cast"](x, dtype)
+    kernels["mod"](x, torch.tensor(1e-30, dtype=torch.float64))
+    assert torch.equal(x.nan_to_num(7.0), kept.nan_to_num(7.0))
 
 
 @pytest.mark.parametrize("axis", [0, 1])

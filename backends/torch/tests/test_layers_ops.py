@@ -236,7 +236,7 @@ def test_second_derivatives_flow_through_the_fused_loops(agree_on):
     agree_on(lstm, *arrays, second=True)
 
 
-# --- attention and normalisation of samples -----------------------------------------------------------------------------
+# --- attention and normalisation of samples ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -47,8 +47,11 @@ def _divide_jvp(primals: Any, tangents: Any) -> Any:
 @kernel
 @jax.custom_jvp
 def power(x: Any, y: Any) -> Any:
-    """x ** y; the derivative by y is 0 where x is not positive."""
-    return jnp.power(x, y)
+    """x ** y; the derivative by y is 0 where x is not positive. Negative powers of integers: 0, but of 1 and -1."""
+    if not jnp.issubdtype(x.dtype, jnp.signedinteger):
+        return jnp.power(x, y)
+    kept = (y >= 0) | (x == 1) | (x == -1)
+    return jnp.where(kept, jnp.power(x, jnp.where(y < 0, y & 1, y)), jnp.zeros((), x.dtype))
 
 
 @power.defjvp

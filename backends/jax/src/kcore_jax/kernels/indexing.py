@@ -39,5 +39,8 @@ def hits(indices: Any, num_classes: int) -> Any:
 def top_k(x: Any, k: int) -> Any:
     """Values and int32 indices; the lower index first at ties."""
     zero = jnp.zeros((), x.dtype)  # XLA's order tells -0.0 from 0.0
-    indices = lax.top_k(lax.stop_gradient(jnp.where(x == zero, zero, x)), k)[1].astype(jnp.int32)
+    order = lax.stop_gradient(jnp.where(x == zero, zero, x))
+    if jnp.issubdtype(x.dtype, jnp.floating):  # and NaN from negated NaN
+        order = jnp.where(jnp.isnan(x), jnp.asarray(jnp.nan, x.dtype), order)
+    indices = lax.top_k(order, k)[1].astype(jnp.int32)
     return jnp.take_along_axis(x, indices, -1, mode="promise_in_bounds"), indices

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ KERNELS.update(
     add=_boolean(tf.add, tf.logical_or), subtract=tf.subtract, multiply=_boolean(tf.multiply, tf.logical_and),
     divide=tf.realdiv, maximum=_boolean(tf.maximum, tf.logical_or), minimum=_boolean(tf.minimum, tf.logical_and),
     negative=through(tf.negative, UNSIGNED), abs=lambda x: tf.identity(x) if x.dtype in _UNSIGNED else tf.abs(x),
-    sign=through(tf.sign, UNSIGNED), square=tf.square, power=through(tf.pow, UNSIGNED),
+    sign=through(tf.sign, UNSIGNED), square=tf.square,
     sqrt=tf.sqrt, rsqrt=tf.math.rsqrt, exp=tf.exp, log=tf.math.log, log1p=tf.math.log1p, expm1=tf.math.expm1,
     sin=tf.sin, cos=tf.cos, tanh=tf.tanh, sigmoid=tf.sigmoid, softplus=tf.math.softplus,
     # The kernel for float64 gives NaN at infinity.
@@ -40,6 +40,19 @@ KERNELS.update(
     equal=tf.equal, not_equal=tf.not_equal, where=tf.where, stop_gradient=tf.stop_gradient, zeros_like=tf.zeros_like,
     identity=tf.convert_to_tensor, copy=tf.identity,
 )  # fmt: skip
+
+
+@kernel
+def power(x: Any, y: Any) -> Any:
+    if x.dtype.is_floating or x.dtype in _UNSIGNED:
+        return _power(x, y)
+    # Negative powers, which TensorFlow refuses: 0, but of 1 and -1, for which only the parity counts.
+    result = tf.pow(x, tf.where(y < 0, y % 2, y))
+    kept = tf.logical_or(y >= 0, tf.logical_or(tf.equal(x, 1), tf.equal(x, -1)))
+    return tf.where(kept, result, tf.zeros_like(result))
+
+
+_power = through(tf.pow, UNSIGNED)
 
 
 def _comparison(function: Any) -> Any:
@@ -102,7 +115,14 @@ KERNELS.update(
 
 @kernel
 def cast(x: Any, dtype: str) -> Any:
-    return tf.cast(x, dtype)
+    target = tf.as_dtype(dtype)
+    if not (x.dtype.is_floating and target.is_integer):
+        return tf.cast(x, target)
+    x = tf.cast(x, tf.float32) if x.dtype.size == 2 else x  # in which the limits of integers are numbers
+    above = float(target.max // 2 + 1) * 2
+    whole = tf.where(x >= above, tf.constant(target.max, target), tf.cast(x, target))
+    whole = tf.where(x <= float(target.min), tf.constant(target.min, target), whole)
+    return tf.where(tf.math.is_nan(x), tf.zeros_like(whole), whole)
 
 
 @kernel
@@ -115,5 +135,12 @@ def shape(x: Any) -> Any:
 
 @kernel
 def print_tensor(x: Any, message: str) -> Any:
-    tf.print(message, x, output_stream=sys.stdout, summarize=-1)
-    return tf.identity(x)
+    # In NumPy's words, as everywhere, and where Python prints.
+    value = tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x
+    with tf.control_dependencies([tf.numpy_function(partial(_show, message), [value], tf.bool)]):
+        return tf.identity(x)
+
+
+def _show(message: str, value: Any) -> Any:
+    print(message, value)  # noqa: T201 - that is the op
+    return np.True_

@@ -1,4 +1,4 @@
-"""Gathering, scattering, one-hot and top-k. Negative indices count from the end."""
+"""Gathering, scattering, one-hot and top-k. Negative indices count from the end; others meet the nearest end."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import tensorflow as tf
 from kcore_tf.kernels.table import kernel
 
 
-def _from_start(indices: Any, count: int) -> Any:
-    """Indices as int32 or int64, counted from the start."""
+def _within(indices: Any, count: int) -> Any:
+    """Indices as int32 or int64, counted from the start. Those out of range meet the nearest end."""
     if indices.dtype not in (tf.int32, tf.int64):
         unsigned_small = indices.dtype in (tf.uint8, tf.uint16, tf.bool)
         indices = tf.cast(indices, tf.int32 if unsigned_small else tf.int64)
         if unsigned_small:
-            return indices
-    return tf.where(indices < 0, indices + count, indices)
+            return tf.minimum(indices, count - 1)
+    return tf.clip_by_value(tf.where(indices < 0, indices + count, indices), 0, count - 1)
 
 
 @kernel
 def gather(x: Any, indices: Any, axis: int) -> Any:
-    return tf.gather(x, _from_start(indices, x.shape[axis]), axis=axis)
+    return tf.gather(x, _within(indices, x.shape[axis]), axis=axis)
 
 
 @kernel
 def scatter_add(indices: Any, updates: Any, shape: tuple[int, ...], axis: int) -> Any:
     rank, count = indices.shape.rank, shape[axis]
-    indices = _from_start(indices, count)
+    indices = _within(indices, count)
     if axis == 0:
         return tf.math.unsorted_segment_sum(updates, indices, count)
     total = updates.shape.rank
@@ -48,4 +48,15 @@ def one_hot(indices: Any, num_classes: int, dtype: str) -> Any:
 
 @kernel
 def top_k(x: Any, k: int) -> Any:
-    return tuple(tf.math.top_k(x, k))
+    if not x.dtype.is_floating:
+        return tuple(tf.math.top_k(x, k))
+    return tf.cond(tf.reduce_any(tf.math.is_nan(x)), lambda: _top_k_with_nan(x, k), lambda: tuple(tf.math.top_k(x, k)))
+
+
+def _top_k_with_nan(x: Any, k: int) -> Any:
+    """By integers of the same order, above which there is room for NaN."""
+    whole = {2: tf.int16, 4: tf.int32, 8: tf.int64}[x.dtype.size]
+    bits = tf.bitcast(tf.where(tf.equal(x, 0), tf.zeros_like(x), x), whole)
+    rank = tf.where(bits < 0, tf.bitwise.bitwise_xor(bits, whole.max), bits)
+    indices = tf.math.top_k(tf.where(tf.math.is_nan(x), tf.constant(whole.max, whole), rank), k)[1]
+    return tf.gather(x, indices, batch_dims=x.shape.rank - 1), indices

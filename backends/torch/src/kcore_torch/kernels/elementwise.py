@@ -55,7 +55,14 @@ def _by_zero_gives_zero(fn: Any) -> Any:
     return divide
 
 
-kernels.update(floor_divide=_by_zero_gives_zero(torch.floor_divide), mod=_by_zero_gives_zero(torch.remainder))
+def _remainder(x: torch.Tensor, y: torch.Tensor) -> Any:
+    if x.dtype == torch.float64:
+        # Where x / y overflows, PyTorch gives NaN. A first step by a multiple of y leaves the remainder as it is.
+        x = torch.fmod(x, y * 2.0**512)
+    return torch.remainder(x, y)
+
+
+kernels.update(floor_divide=_by_zero_gives_zero(torch.floor_divide), mod=_by_zero_gives_zero(_remainder))
 
 
 @kernel
@@ -89,7 +96,15 @@ def clip(x: torch.Tensor, min_value: Any, max_value: Any) -> Any:
 
 @kernel
 def cast(x: torch.Tensor, dtype: str) -> Any:
-    return x.to(DTYPES[dtype])
+    target = DTYPES[dtype]
+    if target.is_floating_point or target == torch.bool or not x.is_floating_point():
+        return x.to(target)
+    limits, x = torch.iinfo(target), x.detach()
+    if limits.bits <= 32:  # all of whose numbers float64 has
+        return x.double().clamp(limits.min, limits.max).nan_to_num_(0).to(target)
+    x = x.clamp(min=0) if limits.min == 0 else x
+    whole = x.to(target).masked_fill_(x >= 2.0 ** (limits.bits - (limits.min < 0)), limits.max)
+    return whole.masked_fill_(x < limits.min, limits.min).masked_fill_(x.isnan(), 0)
 
 
 @kernel

@@ -1,4 +1,7 @@
-"""Gathering, scattering, one-hot and top-k. Indices may be negative (counted from the end) and of any integer dtype."""
+"""Gathering, scattering, one-hot and top-k.
+
+Indices may be of any integer dtype. Negative ones count from the end; those out of range meet the nearest end.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ import torch.nn.functional as F
 from kcore_torch.kernels.table import DTYPES, kernel
 
 
-def _positive(indices: torch.Tensor, size: int) -> torch.Tensor:
+def _within(indices: torch.Tensor, size: int) -> torch.Tensor:
     indices = indices.long()
-    return torch.where(indices < 0, indices + size, indices)
+    return torch.where(indices < 0, indices + size, indices).clamp(0, size - 1)
 
 
 @kernel
@@ -21,18 +24,18 @@ def gather(x: torch.Tensor, indices: torch.Tensor, axis: int) -> Any:
         if indices.dtype not in (torch.int32, torch.int64):
             indices = indices.long()
         try:
-            # The fast path of embeddings; the CPU refuses negative indices, other devices cannot.
-            return F.embedding(indices if x.device.type == "cpu" else _positive(indices, len(x)), x)
+            # The fast path of embeddings; the CPU refuses indices that need a change, other devices cannot.
+            return F.embedding(indices if x.device.type == "cpu" else _within(indices, len(x)), x)
         except (IndexError, RuntimeError):  # the latter for rows of nothing
             pass
-    index: Any = (*[slice(None)] * axis, indices.long())
+    index: Any = (*[slice(None)] * axis, _within(indices, x.shape[axis]))
     return x[index] if indices.ndim else x[index].clone()  # PyTorch takes a scalar index for a view
 
 
 @kernel
 def scatter_add(indices: torch.Tensor, updates: torch.Tensor, shape: tuple[int, ...], axis: int) -> Any:
     flat = updates.reshape((*shape[:axis], indices.numel(), *shape[axis + 1 :]))
-    return updates.new_zeros(shape).index_add(axis, _positive(indices, shape[axis]).reshape(-1), flat)
+    return updates.new_zeros(shape).index_add(axis, _within(indices, shape[axis]).reshape(-1), flat)
 
 
 @kernel

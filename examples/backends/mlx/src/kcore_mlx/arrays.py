@@ -10,6 +10,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from kcore.backend import array_api_kernels as portable
 from kcore.errors import GraphError
 from kcore_mlx.table import DTYPES, KERNELS, Dims, is_float, kernel
 
@@ -27,7 +28,7 @@ KERNELS.update({
 def cast(x: mx.array, dtype: str) -> mx.array:
     """In another dtype; through integers flows no gradient."""
     target = DTYPES[dtype]
-    return x.astype(target) if mx.issubdtype(target, mx.floating) else mx.stop_gradient(x).astype(target)
+    return x.astype(target) if mx.issubdtype(target, mx.floating) else portable.cast(mx, mx.stop_gradient(x), target)
 
 
 # --- reductions ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import mlx.core as mx
 import numpy as np
 
+from kcore.backend import array_api_kernels
 from kcore.ops import REGISTRY
 from kcore_mlx.table import KERNELS, is_float, kernel, with_gradient
 
@@ -88,7 +89,7 @@ def sign(x: mx.array) -> mx.array:
 def power(x: mx.array, y: mx.array) -> mx.array:
     """x ** y; the derivative by y is 0 where x is not positive."""
     if not is_float(x):
-        return mx.power(x, y)
+        return array_api_kernels.power(mx, x, y)
     positive, one = x > 0, mx.ones_like(x)
     above = mx.power(mx.where(positive, x, one), y)
     return mx.where(positive, above, mx.power(mx.where(positive, one, x), mx.stop_gradient(y)))
