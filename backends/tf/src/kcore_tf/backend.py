@@ -15,6 +15,7 @@ from kcore.errors import ArgumentError, BackendError
 from kcore.graph.ir import TensorSpec
 from kcore.graph.placement import check_device, neutral_name
 from kcore.sparse import SparseArray
+from kcore_tf import optimizers
 from kcore_tf.kernels import INPLACE, KERNELS
 from kcore_tf.kernels.random import fold_key, step_key
 
@@ -40,6 +41,7 @@ class Backend:
     _session: Any = None
     step_key = staticmethod(step_key)
     fold_key = staticmethod(fold_key)
+    native_optimizer = staticmethod(optimizers.adapter)
 
     # --- values -----------------------------------------------------------------------------------------------------
 
