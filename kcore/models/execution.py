@@ -7,6 +7,7 @@ from typing import Any
 
 from kcore import backend as K
 from kcore.errors import GraphError, ShapeError
+from kcore.graph import phase
 from kcore.graph.ir import Symbolic
 from kcore.layers.native import call_layer
 from kcore.layers.node import Node
@@ -26,9 +27,15 @@ class GraphExecution:
     _output_coordinates: list[tuple[Any, int, int]]
     _nodes_by_depth: dict[int, list[Node]]
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
-        """Apply all layers to other inputs; returns the outputs as a tensor or a list."""
-        return unpack_singleton(self._run(to_list(inputs, allow_tuple=True), mask)[0])
+    def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+        """Apply all layers to other inputs; returns the outputs as a tensor or a list.
+
+        `training` True or False fixes the phase of this call; None leaves it to the run.
+        """
+        if training is None or isinstance(training, Symbolic):
+            return unpack_singleton(self._run(to_list(inputs, allow_tuple=True), mask)[0])
+        with phase.fixed(int(training)):
+            return unpack_singleton(self._run(to_list(inputs, allow_tuple=True), mask)[0])
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks of the outputs for these inputs; None for a model that is not a graph of layers."""
@@ -76,7 +83,7 @@ class GraphExecution:
                 f"({', '.join(layer.name for layer in self._input_layers)}), but was called with {len(inputs)}."
             )
         masks = [None] * len(inputs) if mask is None else to_list(mask, allow_tuple=True)
-        key = f"{object_list_uid(inputs)}_{object_list_uid(masks)}"
+        key = f"{object_list_uid(inputs)}_{object_list_uid(masks)}_{phase.fixed_value()}"
         cache: dict[str, Any] = self._run_cache  # type: ignore[attr-defined]
         if key not in cache:
             # Inputs and masks are kept too: the key is made of their identities.
@@ -84,6 +91,11 @@ class GraphExecution:
         return cache[key][0], cache[key][1]
 
     def _run_layers(self, inputs: list[Any], masks: list[Any]) -> tuple[list[Any], list[Any]]:
+        values = self._values_of_run(inputs, masks)
+        return [values[id(x)][0] for x in self.outputs], [values[id(x)][1] for x in self.outputs]
+
+    def _values_of_run(self, inputs: list[Any], masks: list[Any]) -> dict[int, tuple[Any, Any]]:
+        """For each tensor between the layers (by id): what it is in a run on these inputs, and its mask."""
         values: dict[int, tuple[Any, Any]] = {id(x): (y, m) for x, y, m in zip(self.inputs, inputs, masks, strict=True)}
         for node in self._nodes_in_order():
             if not node.inbound_layers and all(id(x) in values for x in node.output_tensors):
@@ -93,7 +105,7 @@ class GraphExecution:
         missing = [x for x in self.outputs if id(x) not in values]
         if missing:
             raise GraphError(f"Model {self.name} could not compute its output {missing[0]}.")
-        return [values[id(x)][0] for x in self.outputs], [values[id(x)][1] for x in self.outputs]
+        return values
 
     def _run_node(self, node: Node, values: dict[int, tuple[Any, Any]], model_inputs: list[Any]) -> None:
         layer = node.outbound_layer

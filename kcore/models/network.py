@@ -8,6 +8,7 @@ from typing import Any
 
 from kcore import backend as K
 from kcore.errors import ArgumentError, GraphError, UnknownNameError, suggestion
+from kcore.graph import phase
 from kcore.graph.ir import Symbolic
 from kcore.layers.base import Layer
 from kcore.layers.input import InputLayer
@@ -126,7 +127,7 @@ class Network(Configuration, GraphExecution, Layer):
     def _remember_own_run(self) -> None:
         """The masks of a run on the model's own inputs are known; running it again would build the graph twice."""
         masks: list[Any] = previous_masks(self.inputs)
-        key = f"{object_list_uid(self.inputs)}_{object_list_uid(masks)}"
+        key = f"{object_list_uid(self.inputs)}_{object_list_uid(masks)}_{phase.fixed_value()}"
         self._run_cache[key] = (self.outputs, previous_masks(self.outputs), self.inputs, masks)
 
     def _name_ends(self) -> None:
