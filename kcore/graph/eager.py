@@ -55,7 +55,7 @@ class Tape:
         for x in node.inputs:
             if self._value(x) is None:
                 return
-        with ir.watching(None):
+        with ir.lowering():
             natives = self._computed(node)
         for tensor, native in zip(node.outputs, natives, strict=True):
             self._know(tensor, native)
@@ -66,7 +66,7 @@ class Tape:
                 x.state(self.backend))  # fmt: skip
         found = getattr(x, "at_once", None)
         if found is None and isinstance(x, SymbolicTensor) and x.node is not None and x.node.op.name == "constant":
-            with ir.watching(None):
+            with ir.lowering():
                 found = self._through_function([], x.node, [])[0]
             self._know(x, found)
         return found

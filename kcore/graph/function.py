@@ -130,7 +130,8 @@ class Function:
         portable = random.is_portable()
         executable = self._executables.get((backend.name, training, portable))
         if executable is None or executable.backend is not backend:
-            executable = Executable(self, backend, training)
+            with ir.lowering():
+                executable = Executable(self, backend, training)
             for mode in (portable,) if executable.draws else (False, True):
                 self._executables[backend.name, training, mode] = executable
         return executable

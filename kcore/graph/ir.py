@@ -125,6 +125,7 @@ class Frame:
 _frames: list[Frame | None] = [None]
 _scopes: list[str] = []
 _devices: list[str | None] = [None]
+_lowering = False
 _watcher: Callable[[Node], None] | None = None  # of values at once, see kcore.graph.eager
 
 
@@ -193,6 +194,23 @@ def watching(watcher: Callable[[Node], None] | None) -> Iterator[None]:
         yield
     finally:
         _watcher = before
+
+
+@contextmanager
+def lowering() -> Iterator[None]:
+    """Inside, a finished graph becomes code: reading a variable means what it says, and nobody watches."""
+    global _lowering
+    before, _lowering = _lowering, True
+    try:
+        with watching(None):
+            yield
+    finally:
+        _lowering = before
+
+
+def is_lowering() -> bool:
+    """Whether a graph is being made into code."""
+    return _lowering
 
 
 def at_once() -> bool:

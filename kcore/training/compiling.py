@@ -271,7 +271,11 @@ class Compiling(_Network):
     @property
     def metrics_names(self) -> list[str]:
         """Names of what `evaluate` and `train_on_batch` return."""
-        return list(self._steps.names) if isinstance(self._steps, custom.CustomSteps) else self._own_metrics_names()
+        return self._steps.names if isinstance(self._steps, custom.CustomSteps) else self._own_metrics_names()
+
+    def _stateful_names(self) -> set[str]:
+        """Which logs are metrics' results, which are not averaged over batches."""
+        return self._steps.stateful if isinstance(self._steps, custom.CustomSteps) else set(self.metrics_names[1:])
 
     def _own_metrics_names(self) -> list[str]:
         names = ["loss"]

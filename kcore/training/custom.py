@@ -42,8 +42,9 @@ class CustomSteps:
 
     def __init__(self, model: Any, steps: Steps) -> None:
         self.model, self.own = model, steps
-        self.names: list[str] = ["loss"]
-        self.stateful: set[str] = set()
+        #: What the last step logged, and which of it is not averaged over batches. As `compile` says, until one ran.
+        self.names: list[str] = list(model._own_metrics_names())
+        self.stateful: set[str] = set(self.names[1:])
         self._known: dict[Any, Any] = {}
         self._targets: list[Any] = []
 
@@ -91,7 +92,6 @@ class CustomSteps:
             training = int(name == "train_step")
             if self.model.run_eagerly:
                 self._known[key] = EagerStep(name, feeds, build)
-                self.names, self.stateful = list(self.model._own_metrics_names()), set()
             else:
                 outputs, updates = build(feeds, training)
                 self._known[key] = Function(feeds, outputs, updates, name=name)
@@ -116,8 +116,9 @@ class CustomSteps:
     def _look_at(self, name: str, logs: Any) -> None:
         if not isinstance(logs, Mapping) or not logs:
             raise GraphError(f"`{name}` returns a dictionary of what is logged, {{'loss': tensor, ...}}; got {logs!r}.")
-        self.names = list(logs)
-        self.stateful = {key for key, value in logs.items() if hasattr(value, "_metric_obj")}
+        self.names[:] = list(logs)  # callbacks hold them already
+        self.stateful.clear()
+        self.stateful |= {key for key, value in logs.items() if hasattr(value, "_metric_obj")}
 
 
 def custom_predict(model: Any, *, run_eagerly: bool) -> Any:
