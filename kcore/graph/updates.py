@@ -58,6 +58,10 @@ class Record:
                 if variable.pending is self.made.pop(i):
                     variable.pending = before
 
+    def final(self) -> list[tuple[Variable, Symbolic]]:
+        """Each updated variable and its last value."""
+        return as_pairs({id(v): tensor for (v, _), tensor in zip(self._before, self.made, strict=True)}.values())
+
     def close(self) -> None:
         """Reading variables means what it meant before."""
         for variable, before in reversed(self._before):

@@ -91,10 +91,10 @@ class CustomSteps:
             build = self._builder(getattr(self.model, name), weighted, len(self._targets))
             training = int(name == "train_step")
             if self.model.run_eagerly:
-                self._known[key] = EagerStep(name, feeds, build)
+                self._known[key] = EagerStep(name, feeds, build, effects=False)
             else:
                 outputs, updates = build(feeds, training)
-                self._known[key] = Function(feeds, outputs, updates, name=name)
+                self._known[key] = Function(feeds, outputs, updates, name=name, effects=False)
         return self._known[key]
 
     def _builder(self, step: Callable[[Any], Any], weighted: Weighted, targets: int) -> Any:
@@ -109,7 +109,7 @@ class CustomSteps:
                 logs = step(tuple(parts if any(weighted) else parts[:2] if y else parts[:1]))
                 layers = {id(u): u for u in _updates_of(self.model, stateful_only=not training)}
             self._look_at(step.__name__, logs)
-            return [_tensor(value, name) for name, value in logs.items()], [*layers.values(), *record.made]
+            return [_tensor(value, name) for name, value in logs.items()], [*layers.values(), *record.final()]
 
         return build
 
@@ -128,12 +128,12 @@ def custom_predict(model: Any, *, run_eagerly: bool) -> Any:
         with scratch(model), recording() as record:
             outputs = to_list(model.predict_step(unpack_singleton(tensors)), allow_tuple=True)
             layers = {id(u): u for u in _updates_of(model, stateful_only=True)}
-        return [_tensor(value, "output") for value in outputs], [*layers.values(), *record.made]
+        return [_tensor(value, "output") for value in outputs], [*layers.values(), *record.final()]
 
     if run_eagerly:
-        return EagerStep("predict_step", list(model._feed_inputs), build)
+        return EagerStep("predict_step", list(model._feed_inputs), build, effects=False)
     outputs, updates = build(list(model._feed_inputs), 0)
-    return Function(list(model._feed_inputs), outputs, updates, name="predict_step")
+    return Function(list(model._feed_inputs), outputs, updates, name="predict_step", effects=False)
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:

@@ -34,12 +34,14 @@ class EagerStep:
         name: of the step.
         likes: placeholders that say the dtypes of the values.
         build: makes the step.
+        effects: whether updates that the outputs depend on are made, beside those that `build` gives.
     """
 
-    def __init__(self, name: str, likes: Sequence[Any], build: Build) -> None:
+    def __init__(self, name: str, likes: Sequence[Any], build: Build, *, effects: bool = True) -> None:
         self.name = name
         self.likes = list(likes)
         self.build = build
+        self.effects = effects
         self.steps = 0
 
     def run_native(self, values: Sequence[Any], training: int, backend: Any = None) -> Sequence[Any]:
@@ -54,7 +56,7 @@ class EagerStep:
                 tape.feed(tensor, native)
                 tensors.append(tensor)
             outputs, updates = self.build(tensors, training)
-        function = Function(tensors, outputs, updates, name=self.name, compiled=False)
+        function = Function(tensors, outputs, updates, name=self.name, compiled=False, effects=self.effects)
         function.steps = self.steps - 1  # random sites draw what they drew a moment ago
         return function.run_native(natives, training, backend)
 
