@@ -6,8 +6,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 STAMP := $(VENV)/.kcore-installed
-PROJECTS := . backends/torch backends/jax backends/tf conformance
-TESTS := $(wildcard kcore tests backends/*/tests conformance/tests)
+PROJECTS := . backends/torch backends/jax backends/tf conformance examples/backends/mlx
+TESTS := $(wildcard kcore tests backends/*/tests conformance/tests examples/backends/*/tests)
 
 .PHONY: venv demo test golden proof lint bench clean
 
@@ -20,7 +20,7 @@ $(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PROJECTS))
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip setuptools wheel
 	$(PIP) torch==2.13.0
-	$(PIP) tensorflow-cpu jax jaxlib
+	$(PIP) tensorflow-cpu jax jaxlib "mlx[cpu]"
 	$(PIP) numpy h5py pluggy pyyaml pytest pytest-xdist hypothesis ruff mypy scikit-learn pillow
 	for project in $(PROJECTS); do $(PIP) --no-deps --no-build-isolation --editable ./$$project || exit 1; done
 	touch $@

@@ -1,9 +1,29 @@
-"""The table of planted faults at the end of a test run: how many of each kind were caught."""
+"""What the suite's own tests share: the faulty plug-in, and the table of planted faults at the end of a run."""
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from kcore import plugin
+from kcore.backend import active
+
+PLUGINS = str(Path(__file__).with_name("plugins"))
+
+
+@pytest.fixture
+def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a registered backend with faults; its module, which workers can import, is `kcore_faulty`."""
+    monkeypatch.syspath_prepend(PLUGINS)
+    plugin.register(importlib.import_module("kcore_faulty"))
+    yield "faulty"
+    plugin.unregister("faulty")
+    active._loaded.pop("faulty", None)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

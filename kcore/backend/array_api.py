@@ -33,7 +33,9 @@ class ArrayAPIBackend(ValueStyleBackend):
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
-        self._dtypes = {name: getattr(xp, name) for name in dtypes.NAMES if hasattr(xp, name)}
+        # Where the namespace leaves Python's `bool` alone, its own is `bool_`.
+        found = {name: getattr(xp, name, getattr(xp, f"{name}_", None)) for name in dtypes.NAMES}
+        self._dtypes = {name: dtype for name, dtype in found.items() if dtype is not None}
         self.capabilities = replace(type(self).capabilities, dtypes=frozenset(self._dtypes))
         self.array_type = type(xp.asarray(0.0))
         self.kernels = host_kernels(self)
@@ -51,9 +53,14 @@ class ArrayAPIBackend(ValueStyleBackend):
     def asarray(self, value: Any, dtype: str | None = None) -> Any:
         """An array of the namespace, by way of NumPy."""
         if not self.is_native(value):
-            value = self.xp.asarray(np.asarray(value, dtypes.numpy_dtype(dtype) if dtype else None))
+            host = np.asarray(value, dtypes.numpy_dtype(dtype) if dtype else None)
+            value = self.from_host(host, dtypes.name_of(host.dtype))
         wanted = None if dtype is None else self.native_dtype(dtype)
         return value if wanted is None or value.dtype == wanted else self.xp.astype(value, wanted)
+
+    def from_host(self, array: np.ndarray, dtype: str) -> Any:
+        """An array of the namespace from NumPy's, in the dtype of that name, which is the array's own."""
+        return self.xp.asarray(array)
 
     def to_numpy(self, value: Any) -> np.ndarray:
         """A copy as a NumPy array."""

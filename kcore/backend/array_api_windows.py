@@ -129,7 +129,7 @@ class _Pooling:
         first, *rest = self._pieces(x, geometry, -math.inf)
         for piece in rest:
             first = self.xp.maximum(first, piece)
-        return first
+        return first if rest else self.xp.asarray(first, copy=True)  # one piece is a view of x
 
     def max_grad(self, g: Any, x: Any, *settings: Any) -> Any:
         """The primitive `max_pool_grad`."""

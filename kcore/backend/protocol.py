@@ -48,6 +48,8 @@ class Backend(Protocol):
       Without it, `asarray` serves.
     * `place(value, device)`: the native tensor on a device of `devices()`, differentiable. Without it, one function
       cannot run on several devices.
+    * `release_caches()`, where the framework keeps compiled code of functions that are gone: it is dropped, and
+      compiled again where it is still wanted.
 
     One with `capabilities.sparse` has `is_sparse(value) -> bool` for any value, `from_sparse(SparseArray, dtype)` and
     `to_sparse(native) -> SparseArray`; its sparse tensors are native ones (`is_native`, `spec_of` with `sparse=True`).

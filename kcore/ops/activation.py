@@ -15,6 +15,7 @@ import numpy as np
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
 from kcore.ops.cases import FLAG, AxesOf, AxisOf, Choice, Real, Unary
+from kcore.ops.edges import Edge
 from kcore.ops.elementwise import (
     abs_,
     add,
@@ -213,7 +214,8 @@ def _softmax_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     return subtract(weighted, multiply(out, sum_(weighted, axis=axis, keepdims=True)))
 
 
-_ALONG = Unary(Real(-40, 40), smooth=Real(-3, 3), min_rank=1, axis=AxisOf())
+# Beside plus infinity and NaN some fused kernels give 0 where others give NaN.
+_ALONG = Unary(Real(-40, 40), smooth=Real(-3, 3), min_rank=1, edges=Edge(nonfinite=(-math.inf,)), axis=AxisOf())
 
 
 @_activation(normalize=rules.normalize_axis, reference=_np_softmax, vjp=_softmax_vjp, cases=_ALONG)
@@ -221,7 +223,8 @@ def softmax(x: Tensor, axis: int = -1) -> Any:
     """exp(x) / sum(exp(x)) along an axis, without overflow.
 
     Args:
-        x: tensor of rank 1 or more.
+        x: tensor of rank 1 or more. Minus infinity means probability 0; beside plus infinity or NaN the
+            result is undefined.
         axis: the axis that sums to 1.
 
     >>> softmax(np.array([0., 0.]))

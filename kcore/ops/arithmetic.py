@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from kcore.ops.cases import (
     INTS,
     NUMBERS,
     TIES_AND_NAN,
+    UNBROADCASTABLE,
     Binary,
     Cases,
     Draw,
@@ -22,8 +24,10 @@ from kcore.ops.cases import (
     Ties,
     Unary,
     broadcast_shapes,
+    pairwise_edges,
 )
 from kcore.ops.comparison import greater, greater_equal, less, less_equal, where
+from kcore.ops.edges import Edge
 from kcore.ops.spec import F, Tensor, primitive
 from kcore.ops.structural import cast
 
@@ -123,13 +127,18 @@ def _whole(d: Draw) -> Any:
     return {"x": d.array(shapes[0], dtype, Ints(-7, 7)), "y": d.array(shapes[1], dtype, _WHOLE_DIVISOR)}
 
 
-@primitive(infer=rules.broadcast("x", "y"), differentiable=False, host=True, cases=Cases(_whole, smooth=False))
+_DIVIDED = partial(Cases, _whole, errors=UNBROADCASTABLE)
+_DIVIDENDS = (*FLOATS, *INTS, "uint8")
+
+
+@primitive(infer=rules.broadcast("x", "y"), differentiable=False, host=True,
+           cases=_DIVIDED(smooth=False, edges=pairwise_edges(_DIVIDENDS)))  # fmt: skip
 def floor_divide(x: Tensor, y: Tensor) -> Any:
     """Quotient rounded towards minus infinity, with broadcasting.
 
     Args:
-        x, y: tensors that broadcast together; they get one common dtype, which the result keeps. What an integer
-            divided by zero gives is undefined.
+        x, y: tensors that broadcast together; they get one common dtype, which the result keeps. An integer divided
+            by zero gives 0; the least integer divided by -1 is itself.
 
     >>> floor_divide(np.array([7, -7]), 2)
     array([ 3, -4])
@@ -149,12 +158,18 @@ def _within(d: Draw) -> Any:
     return {"x": d.array(shapes[0], dtype, Real(2.3, 3.6, edges=())), "y": y}
 
 
-@_binary(_mod_vjp, cases=Cases(_whole, smooth=_within))
+def _remainders(names: frozenset[str]) -> Any:
+    """Of floats without the largest: their remainder by a small number has no digit that counts."""
+    found = [pairwise_edges([n for n in _DIVIDENDS if n in kind], Edge(large=kind is INTS)) for kind in (FLOATS, INTS)]
+    return [case for edges in found for case in edges(names)]
+
+
+@_binary(_mod_vjp, cases=_DIVIDED(smooth=_within, edges=_remainders))
 def mod(x: Tensor, y: Tensor) -> Any:
     """Remainder with the sign of the divisor, with broadcasting.
 
     Args:
-        x, y: tensors that broadcast together; they get one common dtype. An integer modulo zero is undefined.
+        x, y: tensors that broadcast together; they get one common dtype. An integer modulo zero is 0.
 
     >>> mod(np.array([7, -7]), 3)
     array([1, 2])
@@ -184,7 +199,8 @@ def _real_powers(d: Draw, dtype: str, shapes: Any) -> Any:
     return {"x": d.array(shapes[0], dtype, Real(0.2, 3)), "y": d.array(shapes[1], dtype, Real(-2, 3))}
 
 
-@_binary(_power_vjp, cases=Cases(_powers, smooth=lambda d: _real_powers(d, d.dtype(FLOATS), broadcast_shapes(d))))
+@_binary(_power_vjp, cases=Cases(_powers, smooth=lambda d: _real_powers(d, d.dtype(FLOATS), broadcast_shapes(d)),
+                                 edges=pairwise_edges(FLOATS), errors=UNBROADCASTABLE))  # fmt: skip
 def power(x: Tensor, y: Tensor) -> Any:
     """x to the power y, with broadcasting.
 
@@ -208,7 +224,7 @@ _APART = (Real(-3, -0.1, edges=()), Real(0.1, 3, edges=()))
 
 
 @_binary(lambda g, out, x, y: (unbroadcast(_gate(g, greater_equal(x, y)), x), unbroadcast(_gate(g, less(x, y)), y)),
-         cases=Cases(_extremes, smooth=Binary(*_APART, dtypes=FLOATS)))  # fmt: skip
+         cases=Cases(_extremes, smooth=Binary(*_APART, dtypes=FLOATS), edges=pairwise_edges(NUMBERS)))  # fmt: skip
 def maximum(x: Tensor, y: Tensor) -> Any:
     """Larger of two tensors, with broadcasting; NaN wins. At ties the gradient goes to x.
 
@@ -222,7 +238,7 @@ def maximum(x: Tensor, y: Tensor) -> Any:
 
 
 @_binary(lambda g, out, x, y: (unbroadcast(_gate(g, less_equal(x, y)), x), unbroadcast(_gate(g, greater(x, y)), y)),
-         cases=Cases(_extremes, smooth=Binary(*_APART, dtypes=FLOATS)))  # fmt: skip
+         cases=Cases(_extremes, smooth=Binary(*_APART, dtypes=FLOATS), edges=pairwise_edges(NUMBERS)))  # fmt: skip
 def minimum(x: Tensor, y: Tensor) -> Any:
     """Smaller of two tensors, with broadcasting; NaN wins. At ties the gradient goes to x.
 

@@ -14,6 +14,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kcore.errors import ShapeError
+from kcore.ops import edges as edge_values
+from kcore.ops.edges import Edge, Wrong, specials
+
 Arguments = dict[str, Any]
 
 FLOATS = ("float32", "float64")
@@ -119,23 +123,68 @@ class Draw(Protocol):
 
 
 CaseFunction = Callable[[Draw], Arguments]
+#: All edge values: what families try unless an op says otherwise.
+EVERYTHING = Edge()
+#: Of the backend's dtypes: arguments at the edges.
+EdgeFunction = Callable[[frozenset[str]], Sequence[Arguments]]
 
 
 class Cases:
     """Valid arguments of an op: call it with a Draw.
 
+    Args:
+        draw: one set of arguments from a Draw.
+        smooth: the same for gradients (see the attribute); True for the same function, False for none.
+        edges: what the op defines beyond: an Edge (then `draw` is drawn from with special values), a function of the
+            backend's dtypes, or None.
+        errors: arguments that the op refuses.
+
     Attributes:
-        smooth: the same for comparing gradients with finite differences: away from kinks and ties. None where there is
+        smooth: cases for comparing gradients with finite differences: away from kinks and ties. None where there is
             nothing to compare (no gradient, or one that finite differences cannot see).
+        edges: arguments at the edges, of the backend's dtypes.
+        errors: arguments that the op refuses.
     """
 
-    def __init__(self, draw: CaseFunction, smooth: CaseFunction | bool = True) -> None:
+    def __init__(self, draw: CaseFunction, smooth: CaseFunction | bool = True, *,
+                 edges: Edge | EdgeFunction | None = None, errors: Sequence[Wrong] = ()) -> None:  # fmt: skip
         self._draw = draw
         self.smooth: CaseFunction | None = (draw if smooth else None) if isinstance(smooth, bool) else smooth
+        self.edges: EdgeFunction = _drawn_edges(draw, edges) if isinstance(edges, Edge) else edges or (lambda names: ())
+        self.errors = tuple(errors)
 
     def __call__(self, d: Draw) -> Arguments:
         """One set of arguments, by parameter name."""
         return self._draw(d)
+
+
+def _drawn_edges(draw: CaseFunction, edge: Edge) -> EdgeFunction:
+    """Cases drawn as always, but with special values among the numbers."""
+
+    def make(names: frozenset[str]) -> Sequence[Arguments]:
+        drawn = [draw(EdgeDraw(seed, edge, names)) for seed in range(4)] if edge.nonfinite or edge.large else []
+        return [*drawn, *edge.also]
+
+    return make
+
+
+def _listed(listed: Callable[..., Any], names: Sequence[str], edge: Edge | None, attributes: Arguments,
+            *first: Any) -> EdgeFunction:  # fmt: skip
+    """Listed edge arguments of those dtypes that the backend has, completed by drawn attributes."""
+
+    def make(available: frozenset[str]) -> Sequence[Arguments]:
+        if edge is None:
+            return ()
+        dtypes = tuple(n for n in names if n in available)
+        cases = listed(*first, dtypes, edge) if dtypes else ()
+        return [*(_completed(case, attributes, i) for i, case in enumerate(cases)), *edge.also]
+
+    return make
+
+
+def _completed(case: Arguments, attributes: Arguments, seed: int) -> Arguments:
+    missing = {k: v for k, v in attributes.items() if k not in case}
+    return with_attributes(NumpyDraw(seed), dict(case), missing)
 
 
 # --- attributes -------------------------------------------------------------------------------------------------------
@@ -197,7 +246,7 @@ def with_attributes(d: Draw, arguments: Arguments, attributes: Arguments) -> Arg
 
 
 def Unary(values: Values | None = None, *, dtypes: Sequence[str] = FLOATS, smooth: Values | bool = True,
-          min_rank: int = 0, name: str = "x", **attributes: Any) -> Cases:  # fmt: skip
+          min_rank: int = 0, name: str = "x", edges: Edge | None = EVERYTHING, **attributes: Any) -> Cases:  # fmt: skip
     """One operand of any shape.
 
     Args:
@@ -206,6 +255,7 @@ def Unary(values: Values | None = None, *, dtypes: Sequence[str] = FLOATS, smoot
         smooth: elements for gradients, False for none, True for the same ones.
         min_rank: its least rank.
         name: its name.
+        edges: the edge values that the op defines, None for none.
         attributes: the op's other parameters: an Attribute, or a plain value.
     """
     domain = values if values is not None else Real()
@@ -217,7 +267,17 @@ def Unary(values: Values | None = None, *, dtypes: Sequence[str] = FLOATS, smoot
 
         return draw
 
-    return Cases(case(domain, dtypes), _smooth(case, smooth, domain, dtypes))
+    listed, errors = edge_values.elementwise, []
+    if isinstance(attributes.get("axis"), Attribute):
+        listed = edge_values.reductions if "keepdims" in attributes else edge_values.along
+        x = {"shape": (2, 3), "dtype": dtypes[0]}
+        errors = [Wrong(ShapeError, **{name: x, **_plain(attributes), "axis": n}) for n in (3, -4)]
+    found = _listed(listed, dtypes, edges, attributes, name)
+    return Cases(case(domain, dtypes), _smooth(case, smooth, domain, dtypes), edges=found, errors=errors)
+
+
+def _plain(attributes: Arguments) -> Arguments:
+    return with_attributes(NumpyDraw(0), {}, {k: v for k, v in attributes.items() if k != "axis"})
 
 
 def _smooth(case: Any, smooth: Values | bool, domain: Values, dtypes: Sequence[str]) -> CaseFunction | bool:
@@ -247,7 +307,7 @@ def broadcast_shapes(d: Draw, count: int = 2) -> list[tuple[int, ...]]:
 
 
 def Binary(x: Values | None = None, y: Values | None = None, *, dtypes: Sequence[str] = NUMBERS,
-           smooth: tuple[Values, Values] | bool = True) -> Cases:  # fmt: skip
+           smooth: tuple[Values, Values] | bool = True, edges: Edge | None = EVERYTHING) -> Cases:  # fmt: skip
     """Two operands `x` and `y` of one dtype that broadcast together."""
     first = x if x is not None else Real()
     second = y if y is not None else first
@@ -260,13 +320,30 @@ def Binary(x: Values | None = None, y: Values | None = None, *, dtypes: Sequence
 
         return draw
 
-    return Cases(case((first, second), dtypes), _smooth(case, smooth, (first, second), dtypes))  # type: ignore[arg-type]
+    return Cases(
+        case((first, second), dtypes), _smooth(case, smooth, (first, second), dtypes),  # type: ignore[arg-type]
+        edges=pairwise_edges(dtypes, edges), errors=UNBROADCASTABLE,
+    )  # fmt: skip
+
+
+#: Operands `x` and `y` that do not broadcast together.
+UNBROADCASTABLE = (Wrong(ShapeError, x=(2, 3), y=(2, 4)), Wrong(ShapeError, x=(3,), y=(2, 2)))
+
+
+def pairwise_edges(dtypes: Sequence[str], edges: Edge | None = EVERYTHING) -> EdgeFunction:
+    """All pairs of special values as operands `x` and `y`."""
+    return _listed(edge_values.pairwise, dtypes, edges, {})
+
+
+def reduction_edges(dtypes: Sequence[str], edges: Edge | None = EVERYTHING) -> EdgeFunction:
+    """Pairs of special values, reduced."""
+    return _listed(edge_values.reductions, dtypes, edges, {"axis": AxesOf(), "keepdims": FLAG}, "x")
 
 
 def Reduction(values: Values | None = None, *, dtypes: Sequence[str] = (*FLOATS, *INTS),
-              smooth: Values | bool = True) -> Cases:  # fmt: skip
+              smooth: Values | bool = True, edges: Edge | None = EVERYTHING) -> Cases:  # fmt: skip
     """One operand `x` with `axis` and `keepdims`."""
-    return Unary(values, dtypes=dtypes, smooth=smooth, axis=AxesOf(), keepdims=FLAG)
+    return Unary(values, dtypes=dtypes, smooth=smooth, edges=edges, axis=AxesOf(), keepdims=FLAG)
 
 
 # --- drawing with NumPy -----------------------------------------------------------------------------------------------
@@ -341,3 +418,29 @@ class NumpyDraw:
         if edges and self.integer(0, 2) == 0:
             array = np.where(self.generator.random(size) < 0.3, self.generator.choice(edges, size), array)
         return array
+
+
+class EdgeDraw(NumpyDraw):
+    """A Draw that puts special values among the numbers.
+
+    Args:
+        seed: of the generator.
+        edge: which special values.
+        names: the dtypes to keep to.
+    """
+
+    def __init__(self, seed: int, edge: Edge, names: frozenset[str]) -> None:
+        super().__init__(seed)
+        self._edge, self._names = edge, names
+
+    def dtype(self, names: Sequence[str]) -> str:
+        """One of the names that there are."""
+        return str(self.choice([n for n in names if n in self._names] or ["float32"]))
+
+    def array(self, shape: Sequence[int], dtype: str, values: Values) -> np.ndarray:
+        """An array of such values; half of the real ones special."""
+        array = super().array(shape, dtype, values)
+        if not isinstance(values, Real) or dtype == "bool":
+            return array
+        special = self.generator.choice(specials(dtype, self._edge), array.shape)
+        return np.where(self.generator.random(array.shape) < 0.5, special, array).astype(dtype)

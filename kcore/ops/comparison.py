@@ -9,7 +9,7 @@ import numpy as np
 
 from kcore.ops import rules
 from kcore.ops.broadcasting import unbroadcast, zeros_of
-from kcore.ops.cases import FLOATS, NUMBERS, Binary, Bools, Cases, Draw, Real, Ties, Unary, broadcast_shapes
+from kcore.ops.cases import EVERYTHING, FLOATS, NUMBERS, Binary, Bools, Cases, Draw, Real, Ties, Unary, broadcast_shapes
 from kcore.ops.spec import F, Tensor, primitive
 
 #: Few values, so that ties are met as often as not.
@@ -200,7 +200,7 @@ def _where_cases(names: Any) -> Any:
 
 
 @primitive(infer=rules.broadcast("condition", "x", "y"), vjp=_where_vjp, promote=("x", "y"), host=True,
-           cases=Cases(_where_cases(NUMBERS), smooth=_where_cases(FLOATS)))  # fmt: skip
+           cases=Cases(_where_cases(NUMBERS), smooth=_where_cases(FLOATS), edges=EVERYTHING))  # fmt: skip
 def where(condition: Tensor, x: Tensor, y: Tensor) -> Any:
     """x where the condition holds, y elsewhere; all three broadcast together.
 

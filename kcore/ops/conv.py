@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from kcore.errors import ShapeError
+from kcore.errors import ArgumentError, ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import FLOATS, Cases, Draw, Real
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.shaping import shape_of
 from kcore.ops.spec import Dims, Tensor, primitive
 from kcore.ops.windows import (
@@ -249,6 +250,34 @@ def _kernel_case(d: Draw) -> Any:
             "kernel_shape": kernel, **settings}  # fmt: skip
 
 
+_PLAIN: dict[str, Any] = {"strides": 1, "padding": "valid", "dilation": 1, "data_format": "channels_last", "groups": 1}
+_EMPTY: dict[str, Any] = {"x": np.zeros((0, 4, 2), "float32"), "kernel": np.ones((3, 2, 1), "float32")}
+_CONV = Cases(
+    _conv_case, edges=Edge((), large=False, also=({**_EMPTY, **_PLAIN},)),
+    errors=(
+        Wrong(ShapeError, x=(1, 8, 4), kernel=(3, 3, 2), **_PLAIN),
+        Wrong(ShapeError, x=(1, 8, 4), kernel=(3, 2, 3), **{**_PLAIN, "groups": 2}),
+        Wrong(ShapeError, x=(1, 8, 4), kernel=(3, 3, 4, 2), **_PLAIN),
+        Wrong(ShapeError, x=(8, 4), kernel=(3, 4), **_PLAIN),
+        Wrong(ShapeError, x=(1, 2, 4), kernel=(3, 4, 2), **_PLAIN),
+        Wrong(ArgumentError, x=(1, 8, 4), kernel=(3, 4, 2), **{**_PLAIN, "padding": "causal"}),
+        Wrong(ArgumentError, x=(1, 8, 4), kernel=(3, 4, 2), **{**_PLAIN, "data_format": "NWC"}),
+        Wrong(ArgumentError, x=(1, 8, 8, 4), kernel=(3, 3, 4, 2), **{**_PLAIN, "strides": (1,)}),
+    ),
+)  # fmt: skip
+_TRANSPOSE = Cases(
+    _transpose_case, edges=Edge((), large=False, also=(
+        {"x": np.zeros((0, 2, 1), "float32"), "kernel": _EMPTY["kernel"], "output_shape": (0, 4, 2), **_PLAIN},
+    )),
+    errors=(
+        Wrong(ShapeError, x=(1, 4, 2), kernel=(3, 5, 2), output_shape=(1, 20, 5), **{**_PLAIN, "strides": 2}),
+        Wrong(ShapeError, x=(1, 4, 2), kernel=(3, 5, 3), output_shape=(1, 6, 5), **_PLAIN),
+        Wrong(ShapeError, x=(1, 4, 2), kernel=(3, 5, 2), output_shape=(1, 6, 4), **_PLAIN),
+        Wrong(ShapeError, x=(1, 4, 2), kernel=(3, 5, 2), output_shape=(6, 5), **_PLAIN),
+    ),
+)  # fmt: skip
+
+
 # --- declarations -----------------------------------------------------------------------------------------------------
 
 
@@ -256,7 +285,7 @@ def _conv_vjp(g: Any, out: Any, x: Any, kernel: Any, *geometry: Any) -> Any:
     return (conv_transpose(g, kernel, shape_of(x), *geometry), conv_kernel_grad(x, g, shape_of(kernel), *geometry))
 
 
-@primitive(infer=_conv_spec, reference=_conv, vjp=_conv_vjp, normalize=_normalize("conv"), cases=Cases(_conv_case))
+@primitive(infer=_conv_spec, reference=_conv, vjp=_conv_vjp, normalize=_normalize("conv"), cases=_CONV)
 def conv(
     x: Tensor, kernel: Tensor, strides: Any, padding: str, dilation: Any, data_format: str, groups: int = 1
 ) -> Any:
@@ -287,7 +316,7 @@ def _conv_transpose_vjp(g: Any, out: Any, x: Any, kernel: Any, output_shape: Any
 
 
 @primitive(infer=_conv_transpose_spec, reference=_conv_transpose, vjp=_conv_transpose_vjp,
-           normalize=_normalize("conv_transpose", "output_shape"), cases=Cases(_transpose_case))  # fmt: skip
+           normalize=_normalize("conv_transpose", "output_shape"), cases=_TRANSPOSE)  # fmt: skip
 def conv_transpose(x: Tensor, kernel: Tensor, output_shape: Dims, strides: Any, padding: str, dilation: Any,
                    data_format: str, groups: int = 1) -> Any:  # fmt: skip
     """The gradient of `conv` with respect to its images: spreads each element of x over a window.

@@ -11,6 +11,7 @@ from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
 from kcore.ops.activation import log_softmax, softmax
 from kcore.ops.cases import FLOATS, INTS, Cases, Draw, Ints, Real
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.elementwise import add, multiply, negative, sigmoid, softplus, subtract, unbroadcast
 from kcore.ops.indexing import one_hot
 from kcore.ops.reduction import sum_
@@ -47,6 +48,23 @@ def _softmax_crossentropy_vjp(g: Any, out: Any, target: Any, logits: Any, axis: 
     return unbroadcast(to_target, target), unbroadcast(to_logits, logits)
 
 
+_UNLIKE = (Wrong(ShapeError, target=(2, 3), logits=(2, 3), axis=2), Wrong(ShapeError, target=(2,), logits=(2, 1)),
+           Wrong(ShapeError, target=(3, 2), logits=(3, 1)))  # fmt: skip
+#: Classes that there are not, and logits whose exponentials overflow.
+_NO_CLASS = Edge((), large=False, also=(
+    {"target": np.array([-1, 3, 0], "int32"), "logits": np.array([[1, 2, 3], [0, 0, 0], [-1e4, 0, 1e4]], "float32")},
+    {"target": np.zeros((0,), "int32"), "logits": np.zeros((0, 3), "float32")},
+))  # fmt: skip
+_NO_INDEX = (
+    Wrong(DTypeError, target=(2,), logits=(2, 3)),
+    Wrong(ShapeError, target={"shape": (2, 1), "dtype": "int32"}, logits=(2, 3)),
+)
+_FAR = Edge((), large=False, also=tuple(
+    {"target": np.array([0, 0.5, 1], name), "logits": np.array(far, name)}
+    for name in FLOATS for far in ([1e4, -1e4, 1e4], [-1e-4, 1e-4, 0])
+))  # fmt: skip
+
+
 def _distributions(span: float) -> Any:
     def draw(d: Draw) -> Any:
         dtype, shape = d.dtype(FLOATS), d.shape(1)
@@ -59,7 +77,8 @@ def _distributions(span: float) -> Any:
 
 
 @composite(infer=_softmax_spec, normalize=_normalize, to_float=True, reference=_np_softmax_crossentropy,
-           vjp=_softmax_crossentropy_vjp, cases=Cases(_distributions(40), smooth=_distributions(3)))  # fmt: skip
+           vjp=_softmax_crossentropy_vjp,
+           cases=Cases(_distributions(40), smooth=_distributions(3), errors=_UNLIKE[:2]))  # fmt: skip
 def softmax_crossentropy(target: Tensor, logits: Tensor, axis: int = -1) -> Any:
     """Cross-entropy between distributions and logits: `-sum(target * log_softmax(logits))` along `axis`.
 
@@ -107,7 +126,8 @@ def _classes(span: float) -> Any:
 
 
 @composite(infer=_sparse_spec, static=("logits",), promote=("logits",), to_float=True, reference=_np_sparse,
-           vjp=_sparse_vjp, cases=Cases(_classes(40), smooth=_classes(3)))  # fmt: skip
+           vjp=_sparse_vjp,
+           cases=Cases(_classes(40), smooth=_classes(3), edges=_NO_CLASS, errors=_NO_INDEX))  # fmt: skip
 def sparse_softmax_crossentropy(target: Tensor, logits: Tensor) -> Any:
     """Cross-entropy between class indices and logits along the last axis.
 
@@ -159,7 +179,8 @@ def _probabilities(span: float) -> Any:
 
 
 @composite(infer=_sigmoid_spec, to_float=True, reference=_np_sigmoid, vjp=_sigmoid_vjp,
-           cases=Cases(_probabilities(40), smooth=_probabilities(3)))  # fmt: skip
+           cases=Cases(_probabilities(40), smooth=_probabilities(3), edges=_FAR,
+                       errors=_UNLIKE[1:]))  # fmt: skip
 def sigmoid_crossentropy(target: Tensor, logits: Tensor) -> Any:
     """Elementwise cross-entropy between probabilities and logits, without overflow.
 

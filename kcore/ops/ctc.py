@@ -17,6 +17,7 @@ from kcore.ops import ctc_reference as reference
 from kcore.ops.activation import log_softmax
 from kcore.ops.cases import Cases
 from kcore.ops.ctc_reference import NEVER
+from kcore.ops.dtypes import HALVES
 from kcore.ops.elementwise import (
     add,
     equal,
@@ -101,6 +102,9 @@ def ctc_cost(labels: Tensor, y_pred: Tensor, input_length: Tensor, label_length:
     >>> ctc_cost(np.array([[0]]), predicted, np.array([2]), np.array([1])).round(4)
     array([0.47])
     """
+    dtype = spec_of(y_pred).dtype
+    if dtype in HALVES:
+        return cast(ctc_cost(labels, cast(y_pred, "float32"), input_length, label_length), dtype)
     classes = _classes(spec_of(y_pred))
     logp = log_softmax(_log_input(y_pred))
     extended, skips = _extended(cast(labels, "int32"), classes)
@@ -241,6 +245,10 @@ def ctc_beam_search(
     >>> paths.tolist(), np.exp(scores).round(3).tolist()
     ([[[0, -1], [-1, -1]]], [[0.625, 0.375]])
     """
+    dtype = spec_of(y_pred).dtype
+    if dtype in HALVES:
+        found, scores = ctc_beam_search(cast(y_pred, "float32"), input_length, beam_width, top_paths, merge_repeated)
+        return [found, cast(scores, dtype)]
     classes = _classes(spec_of(y_pred))
     batch, time, _ = shape_of(y_pred)
     steps = creation.arange(0, time)

@@ -16,6 +16,8 @@ from kcore.errors import DTypeError
 BOOL: Final = ("bool",)
 INTEGERS: Final = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
 FLOATS: Final = ("float16", "bfloat16", "float32", "float64")
+#: Too coarse for sums of squares and for log probabilities: some composites compute in float32 for them.
+HALVES: Final = ("float16", "bfloat16")
 NAMES: Final = BOOL + INTEGERS + FLOATS
 
 _KIND_RANK: Final = {**dict.fromkeys(BOOL, 0), **dict.fromkeys(INTEGERS, 1), **dict.fromkeys(FLOATS, 2)}

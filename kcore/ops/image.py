@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from kcore.errors import ArgumentError
+from kcore.errors import ArgumentError, ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import elementwise, shaping
 from kcore.ops.cases import FLOATS, Cases, Draw, Real
+from kcore.ops.edges import Wrong
 from kcore.ops.spec import Tensor, composite
 
 INTERPOLATIONS = ("nearest", "bilinear")
@@ -21,6 +22,9 @@ def _axes(factors: tuple[int, ...], data_format: str) -> range:
 
 
 def _resize_spec(x: TensorSpec, factors: tuple[int, ...], data_format: str, interpolation: str) -> TensorSpec:
+    if x.rank != len(factors) + 2:
+        raise ShapeError(f"resize by {len(factors)} factors expects a tensor of rank {len(factors) + 2}, got shape "
+                         f"{x.shape}.")  # fmt: skip
     sizes = list(x.shape)
     for axis, factor in zip(_axes(factors, data_format), factors, strict=True):
         n = sizes[axis]
@@ -31,6 +35,10 @@ def _resize_spec(x: TensorSpec, factors: tuple[int, ...], data_format: str, inte
 def _resize_normalize(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     if arguments["interpolation"] not in INTERPOLATIONS:
         raise ArgumentError(f"interpolation: expected 'nearest' or 'bilinear', got {arguments['interpolation']!r}.")
+    if arguments["data_format"] not in ("channels_last", "channels_first"):
+        raise ArgumentError(
+            f"resize expects data_format 'channels_last' or 'channels_first', got {arguments['data_format']!r}."
+        )
     arguments["factors"] = tuple(int(n) for n in arguments["factors"])
 
 
@@ -56,7 +64,13 @@ def _images(d: Draw) -> Any:
     }  # fmt: skip
 
 
-@composite(infer=_resize_spec, cases=Cases(_images), normalize=_resize_normalize, reference=_resize_reference)
+_REFUSED = (Wrong(ArgumentError, x=(1, 2, 2, 1), factors=(2, 2), interpolation="cubic"),
+            Wrong(ArgumentError, x=(1, 2, 2, 1), factors=(2, 2), data_format="NHWC"),
+            Wrong(ShapeError, x=(1, 2, 1), factors=(2, 2)))  # fmt: skip
+
+
+@composite(infer=_resize_spec, cases=Cases(_images, errors=_REFUSED), normalize=_resize_normalize,
+           reference=_resize_reference)  # fmt: skip
 def resize(x: Tensor, factors: Any, data_format: str = "channels_last", interpolation: str = "nearest") -> Any:
     """Spatial axes made larger by whole factors.
 

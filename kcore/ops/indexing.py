@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from kcore.errors import ArgumentError, DTypeError, ShapeError
 from kcore.graph.ir import TensorSpec
-from kcore.ops import rules
+from kcore.ops import dtypes, rules
+from kcore.ops import edges as edge_values
 from kcore.ops.cases import FLOATS, INTS, Cases, Distinct, Draw, Ints, Real, Ties, Unary
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.shaping import shape_of
 from kcore.ops.spec import Dims, Tensor, primitive
 
 
 def _gather_spec(x: TensorSpec, indices: TensorSpec, axis: int) -> TensorSpec:
+    if dtypes.is_float(indices.dtype):
+        raise DTypeError(f"gather expects integer indices, got {indices.dtype}. Cast them: K.cast(indices, 'int32').")
+    if not x.rank:
+        raise ShapeError("gather expects a tensor of rank 1 or more, got a scalar.")
     return x.with_shape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
@@ -32,16 +40,31 @@ def _gathered(d: Draw, names: Any = (*FLOATS, *INTS)) -> Any:
     return {"x": x, "indices": indices, "axis": axis}
 
 
+_NOTHING = Edge(also=(
+    {"x": np.ones((3, 2), "float32"), "indices": np.zeros((0,), "int32"), "axis": 0},
+    {"x": np.ones((3, 0), "float32"), "indices": np.array([[0], [-1]], "int64"), "axis": 0},
+))  # fmt: skip
+_NO_INDEX = (
+    Wrong(DTypeError, x=(3,), indices=(2,), axis=0),
+    Wrong(ShapeError, x=(3,), indices={"shape": (2,), "dtype": "int32"}, axis=1),
+    Wrong(ShapeError, x=(), indices={"shape": (2,), "dtype": "int32"}, axis=0),
+)
+
+
 @primitive(infer=_gather_spec, normalize=rules.normalize_axis, vjp=_gather_vjp, reference=_gather, promote=(),
-           host=True, cases=Cases(_gathered, smooth=lambda d: _gathered(d, FLOATS)))  # fmt: skip
+           host=True, cases=Cases(_gathered, smooth=lambda d: _gathered(d, FLOATS), edges=_NOTHING,
+                       errors=_NO_INDEX))  # fmt: skip
 def gather(x: Tensor, indices: Tensor, axis: int = 0) -> Any:
     """Slices of x along `axis` at integer indices.
 
     Args:
         x: tensor of rank 1 or more.
-        indices: integers of any shape, whose axes take the place of `axis`. Negative ones count from the end; those out
-            of range are an error on the NumPy backend and undefined on others.
+        indices: integers of any shape, whose axes take the place of `axis`. Negative ones count from the end; what
+            those out of range give is undefined: an error, or any of the slices.
         axis: where to gather.
+
+    Raises:
+        DTypeError: indices that are no integers.
 
     >>> gather(np.array([10, 20, 30]), np.array([[2, 0]]))
     array([[30, 10]])
@@ -110,6 +133,10 @@ def _top_k(x: Any, k: int) -> Any:
 
 
 def _top_k_spec(x: TensorSpec, k: int) -> tuple[TensorSpec, TensorSpec]:
+    if not x.rank:
+        raise ShapeError("top_k expects a tensor of rank 1 or more, got a scalar.")
+    if k < 0 or (x.shape[-1] is not None and k > x.shape[-1]):
+        raise ArgumentError(f"top_k expects k between 0 and the size of the last axis, got k={k} for shape {x.shape}.")
     shape = (*x.shape[:-1], k)
     return TensorSpec(shape, x.dtype), TensorSpec(shape, "int32")
 
@@ -131,13 +158,25 @@ def _ranked(values: Any) -> Any:
     return draw
 
 
+def _ranked_edges(names: frozenset[str]) -> Any:
+    edge = Edge((math.inf, -math.inf))
+    for name in (n for n in FLOATS if n in names):
+        yield {"x": edge_values.rows(name, edge), "k": 2}
+        yield {"x": edge_values.specials(name, edge), "k": 3}
+    yield {"x": np.zeros((0, 3), "float32"), "k": 2}
+    yield {"x": np.zeros((2, 3), "float32"), "k": 0}
+
+
+_TOO_MANY = (Wrong(ArgumentError, x=(2, 3), k=4), Wrong(ArgumentError, x=(2, 3), k=-1), Wrong(ShapeError, x=(), k=1))
+
+
 @primitive(infer=_top_k_spec, vjp=_top_k_vjp, reference=_top_k, multiple=True,
-           cases=Cases(_ranked(Ties()), smooth=_ranked(Distinct())))  # fmt: skip
+           cases=Cases(_ranked(Ties()), smooth=_ranked(Distinct()), edges=_ranked_edges, errors=_TOO_MANY))  # fmt: skip
 def top_k(x: Tensor, k: int) -> Any:
     """The k largest along the last axis.
 
     Args:
-        x: tensor of rank 1 or more, whose last size must be known for gradients.
+        x: tensor of rank 1 or more, whose last size must be known for gradients. Where NaN is ranked is undefined.
         k: how many.
 
     Returns:

@@ -11,6 +11,7 @@ from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import FLOATS, NUMBERS, Cases, Draw, Real
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.slicing import shape_of, strided_slice
 from kcore.ops.spec import Tensors, primitive
 
@@ -56,6 +57,13 @@ def _concatenate_vjp(g: Any, out: Any, xs: Any, axis: int) -> Any:
     return (parts,)
 
 
+_NOTHING, _ONE = np.zeros((2, 0), "float32"), np.ones((2, 1), "float32")
+_JOINED = Edge(also=({"xs": [_NOTHING, _ONE, _NOTHING], "axis": 1}, {"xs": [_NOTHING, _NOTHING], "axis": 0}))
+_STACKED = Edge(also=({"xs": [_NOTHING, _NOTHING], "axis": 1},))
+_UNLIKE = (Wrong(ShapeError, xs=[(2, 3), (2,)], axis=0), Wrong(ShapeError, xs=[(2, 3), (4, 5)], axis=0),
+           Wrong(ShapeError, xs=[(2, 3)], axis=4), Wrong(ShapeError, xs=[], axis=0))  # fmt: skip
+
+
 def _joined(names: Any) -> Any:
     def draw(d: Draw) -> Any:
         shape, dtype = d.shape(1), d.dtype(names)
@@ -69,7 +77,7 @@ def _joined(names: Any) -> Any:
 
 
 @primitive(infer=_concatenate_spec, normalize=_first_rank(0), vjp=_concatenate_vjp, host=True,
-           cases=Cases(_joined(NUMBERS), smooth=_joined(FLOATS)))  # fmt: skip
+           cases=Cases(_joined(NUMBERS), smooth=_joined(FLOATS), edges=_JOINED, errors=_UNLIKE))  # fmt: skip
 def concatenate(xs: Tensors, axis: int = -1) -> Any:
     """Tensors joined along an axis that they have.
 
@@ -113,7 +121,7 @@ def _stacked(names: Any) -> Any:
 
 
 @primitive(infer=_stack_spec, normalize=_first_rank(1), vjp=_stack_vjp, host=True,
-           cases=Cases(_stacked(NUMBERS), smooth=_stacked(FLOATS)))  # fmt: skip
+           cases=Cases(_stacked(NUMBERS), smooth=_stacked(FLOATS), edges=_STACKED, errors=_UNLIKE[:2]))  # fmt: skip
 def stack(xs: Tensors, axis: int = 0) -> Any:
     """Tensors of one shape joined along a new axis.
 

@@ -10,6 +10,7 @@ from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import FLOATS, Cases, Draw, Real
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.elementwise import unbroadcast
 from kcore.ops.shaping import transpose
 from kcore.ops.spec import Tensor, primitive, spec_of
@@ -37,11 +38,20 @@ def _matrices(d: Draw) -> Any:
     return {"x": d.array((*left, n, k), dtype, values), "y": d.array((*right, k, m), dtype, values)}
 
 
+_NO_ROWS = Edge((), large=False, also=(
+    {"x": np.ones((0, 2), "float32"), "y": np.ones((2, 3), "float32")},
+    {"x": np.ones((2, 0), "float32"), "y": np.ones((0, 3), "float32")},  # sums of nothing are 0
+    {"x": np.ones((2, 2, 3), "float32"), "y": np.ones((1, 3, 0), "float32")},
+))  # fmt: skip
+_UNFIT = (Wrong(ShapeError, x=(2, 3), y=(2, 4)), Wrong(ShapeError, x=(3,), y=(3, 4)),
+          Wrong(ShapeError, x=(2, 2, 3), y=(3, 3, 2)))  # fmt: skip
+
+
 def _matmul_vjp(g: Any, out: Any, x: Any, y: Any) -> Any:
     return unbroadcast(matmul(g, swap_last(y)), x), unbroadcast(matmul(swap_last(x), g), y)
 
 
-@primitive(infer=_matmul_spec, vjp=_matmul_vjp, cases=Cases(_matrices))
+@primitive(infer=_matmul_spec, vjp=_matmul_vjp, cases=Cases(_matrices, edges=_NO_ROWS, errors=_UNFIT))
 def matmul(x: Tensor, y: Tensor) -> Any:
     """Matrix product over the last two axes; leading axes broadcast.
 

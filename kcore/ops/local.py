@@ -9,6 +9,7 @@ import numpy as np
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops.cases import FLOATS, Cases, Draw, Real
+from kcore.ops.edges import Wrong
 from kcore.ops.indexing import gather
 from kcore.ops.linalg import matmul
 from kcore.ops.shaping import reshape, shape_of, transpose
@@ -44,7 +45,13 @@ def _windows(d: Draw) -> Any:
             "data_format": data_format}  # fmt: skip
 
 
-@composite(infer=_local_spec, static=("x", "kernel"), cases=Cases(_windows))
+_PLACES = {"kernel_size": (2,), "strides": (1,), "output_size": (2,), "data_format": "channels_last"}
+_MISFITS = (Wrong(ShapeError, x=(1, 3, 2), kernel=(3, 4, 1), **_PLACES),
+            Wrong(ShapeError, x=(1, 3, 2), kernel=(2, 3, 1), **_PLACES),
+            Wrong(ShapeError, x=(1, 3, 2), kernel=(2, 4), **_PLACES))  # fmt: skip
+
+
+@composite(infer=_local_spec, static=("x", "kernel"), cases=Cases(_windows, errors=_MISFITS))
 def local_conv(x: Tensor, kernel: Tensor, kernel_size: Any, strides: Any, output_size: Any, data_format: str) -> Any:
     """Each window of x times the weights of its position.
 

@@ -7,9 +7,11 @@ from typing import Any
 from kcore.errors import ArgumentError, ShapeError
 from kcore.ops import rules
 from kcore.ops.activation import clip, elu, hard_sigmoid, log_softmax, logsumexp, relu, selu, softmax, softsign
-from kcore.ops.cases import FLOATS, AxesOf, Cases, Distinct, Draw, Real, Reduction, Unary
+from kcore.ops.cases import EVERYTHING, FLOATS, AxesOf, Cases, Distinct, Draw, Real, Reduction, Unary
 from kcore.ops.creation import random_uniform
 from kcore.ops.crossentropy import sigmoid_crossentropy, softmax_crossentropy, sparse_softmax_crossentropy
+from kcore.ops.dtypes import HALVES
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.elementwise import add, greater_equal, maximum, multiply, rsqrt, sqrt, square, subtract
 from kcore.ops.products import batch_dot, dot
 from kcore.ops.reduction import mean, sum_
@@ -53,7 +55,14 @@ def _biased(d: Draw) -> Any:
     return {"x": d.array(shape, dtype, Real()), "bias": d.array(bias, dtype, Real()), "data_format": data_format}
 
 
-@composite(infer=_bias_spec, cases=Cases(_biased))
+_UNBIASED = (
+    Wrong(ShapeError, x=(2, 3), bias=(4,)), Wrong(ShapeError, x=(2, 3, 4), bias=(2, 2, 3, 4)),
+    Wrong(ShapeError, x=(2, 3, 4), bias=(4,), data_format="channels_first"),
+    Wrong(ArgumentError, x=(2, 3), bias=(3,), data_format="NHWC"),
+)  # fmt: skip
+
+
+@composite(infer=_bias_spec, cases=Cases(_biased, edges=EVERYTHING, errors=_UNBIASED))
 def bias_add(x: Tensor, bias: Tensor, data_format: str = "channels_last") -> Any:
     """x plus a bias for each channel, or for each position and channel.
 
@@ -93,8 +102,14 @@ def _dropped(d: Draw) -> Any:
     return {"x": x, "level": d.choice([0.5, 0.0, 0.9]), "noise_shape": noise, "seed": 7}
 
 
+_DROPPED = Cases(_dropped, smooth=False, errors=(
+    Wrong(ArgumentError, x=(2, 3), level=1.5), Wrong(ArgumentError, x=(2, 3), level=-0.5),
+    Wrong(ShapeError, x=(2, 3), level=0.5, noise_shape=(2,)),
+))  # fmt: skip
+
+
 @composite(
-    infer=rules.same("x"), random=True, cases=Cases(_dropped, smooth=False), to_float=True, normalize=_dropout_normalize
+    infer=rules.same("x"), random=True, cases=_DROPPED, to_float=True, normalize=_dropout_normalize
 )
 def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None) -> Any:
     """x with a random fraction `level` of its elements set to zero, the others scaled by 1 / (1 - level).
@@ -120,12 +135,13 @@ def dropout(x: Tensor, level: float, noise_shape: Dims = None, seed: Any = None)
     return multiply(multiply(x, 1 / (1 - level)), keep)
 
 
-@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True, cases=Reduction())
+@composite(infer=rules.reduce_axes("x"), normalize=rules.normalize_axes, to_float=True,
+           cases=Reduction(edges=Edge(large=False)))  # fmt: skip
 def var(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     """Variance (biased) over `axis`.
 
     Args:
-        x: tensor of any shape; integers and bools become floatx.
+        x: tensor of any shape; integers and bools become floatx. Where squares overflow, the result is undefined.
         axis: an int, a list of ints, or None for all axes.
         keepdims: whether the reduced axes stay, with size 1.
 
@@ -168,6 +184,9 @@ def l2_normalize(x: Tensor, axis: Any = None) -> Any:
     >>> l2_normalize(np.array([3., 4.]))
     array([0.6, 0.8])
     """
+    dtype = spec_of(x).dtype
+    if dtype in HALVES:  # in which the least length is 0, and squares overflow early
+        return cast(l2_normalize(cast(x, "float32"), axis), dtype)
     return multiply(x, rsqrt(maximum(sum_(square(x), axis=axis, keepdims=True), 1e-12)))
 
 

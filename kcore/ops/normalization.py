@@ -10,6 +10,7 @@ from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import FLOATS, Cases, Draw, Real
+from kcore.ops.edges import Wrong
 from kcore.ops.elementwise import add, divide, multiply, rsqrt, square, subtract
 from kcore.ops.reduction import mean as mean_of
 from kcore.ops.reduction import sum_
@@ -102,8 +103,16 @@ def _batches(d: Draw) -> Any:
     return {"x": x, "gamma": gamma, "beta": beta, "axis": axis, "epsilon": d.choice([1e-3, 0.1])}
 
 
+_MISFITS = (
+    Wrong(ShapeError, x=(2, 3), gamma=(4,), beta=None, axis=1, epsilon=1e-3),
+    Wrong(ShapeError, x=(2, 3), gamma=None, beta=None, axis=2, epsilon=1e-3),
+    Wrong(ShapeError, x=(2, 3), mean=(4,), var=(3,), beta=None, gamma=None),
+    Wrong(ShapeError, x=(2, 3), mean=(3,), var=(3,), beta=(5,), gamma=None),
+)
+
+
 @composite(infer=_batch_norm_spec, normalize=_axis_normalize, to_float=True, multiple=True, reference=_np_batch_norm,
-           vjp=_batch_norm_vjp, cases=Cases(_batches))  # fmt: skip
+           vjp=_batch_norm_vjp, cases=Cases(_batches, errors=_MISFITS[:2]))  # fmt: skip
 def batch_norm(x: Tensor, gamma: MaybeTensor, beta: MaybeTensor, axis: int, epsilon: float) -> Any:
     """x normalised by the mean and variance of the batch, over all axes but one.
 
@@ -167,7 +176,7 @@ def _moments(d: Draw) -> Any:
             "epsilon": 1e-3}  # fmt: skip
 
 
-@composite(infer=_inference_spec, cases=Cases(_moments), normalize=_axis_normalize, to_float=True)
+@composite(infer=_inference_spec, cases=Cases(_moments, errors=_MISFITS[2:]), normalize=_axis_normalize, to_float=True)
 def batch_normalization(x: Tensor, mean: Tensor, var: Tensor, beta: MaybeTensor, gamma: MaybeTensor, axis: int = -1,
                         epsilon: float = 1e-3) -> Any:  # fmt: skip
     """x normalised by given moments: `(x - mean) / sqrt(var + epsilon) * gamma + beta`.

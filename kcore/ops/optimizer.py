@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from kcore.errors import GraphError, ShapeError
-from kcore.ops.cases import FLOATS, Attribute, Cases, Choice, Draw, Real, with_attributes
+from kcore.ops.cases import FLOATS, Attribute, Cases, Choice, Draw, NumpyDraw, Real, with_attributes
+from kcore.ops.edges import Wrong
 from kcore.ops.elementwise import abs_, add, divide, maximum, multiply, sqrt, square, subtract
 from kcore.ops.spec import F, Tensor, Tensors, composite
 
@@ -53,7 +54,14 @@ def _lists(lists: Sequence[str], scalars: dict[str, Any]) -> Cases:
         scalar = {k: v if isinstance(v, Attribute) else np.asarray(v, dtype) for k, v in scalars.items()}
         return with_attributes(d, arguments, scalar)
 
-    return Cases(draw, smooth=False)
+    given = {**{name: [(2,)] for name in ("params", "grads", *lists)}, **_first_choices(scalars)}
+    wrong = (Wrong(GraphError, **{**given, lists[0]: [(2,), (2,)]}), Wrong(ShapeError, **{**given, "grads": [(3,)]}))
+    return Cases(draw, smooth=False, errors=wrong)
+
+
+def _first_choices(scalars: dict[str, Any]) -> dict[str, Any]:
+    drawn = with_attributes(NumpyDraw(0), {}, {k: v for k, v in scalars.items() if isinstance(v, Attribute)})
+    return {k: drawn[k] if k in drawn else np.asarray(v, "float32") for k, v in scalars.items()}
 
 
 def _update(*lists: str, **scalars: Any) -> Callable[[F], F]:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kcore.errors import ShapeError
+from kcore.errors import ArgumentError, ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import FLOATS, Cases, Distinct, Draw, Real, Ties
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.elementwise import add, equal, floor_divide, greater, logical_and, logical_not, maximum, multiply, where
 from kcore.ops.shaping import scatter_slice, shape_of, strided_slice
 from kcore.ops.spec import Dims, Tensor, primitive
@@ -242,6 +243,21 @@ def _avg_grad_case(d: Draw) -> Any:
     return {"g": d.array(pooled, d.dtype(FLOATS), Real()), "shape": images, **settings}
 
 
+_SAME, _TWOS = {"padding": "same", "data_format": "channels_last"}, {"pool_size": (2, 2), "strides": (2, 2)}
+#: Nothing but negative numbers beside padding, and a batch of nothing.
+_CORNERS = ({"x": -np.arange(1, 10, dtype="float32").reshape(1, 3, 3, 1), **_TWOS, **_SAME},
+            {"x": np.zeros((0, 3, 3, 1), "float32"), **_TWOS, **_SAME})  # fmt: skip
+_REFUSED = (
+    Wrong(ShapeError, x=(2, 3), **_TWOS, **_SAME),
+    Wrong(ShapeError, x=(1, 1, 3, 1), **_TWOS, padding="valid", data_format="channels_last"),
+    Wrong(ArgumentError, x=(1, 3, 3, 1), **_TWOS, padding="half", data_format="channels_last"),
+    Wrong(ArgumentError, x=(1, 3, 3, 1), **_TWOS, padding="same", data_format="NHWC"),
+    Wrong(ArgumentError, x=(1, 3, 3, 1), pool_size=(2,), strides=(2, 2), **_SAME),
+    Wrong(ArgumentError, x=(1, 3, 3, 1), pool_size=(2, 2), strides=(0, 1), **_SAME),
+)
+_MISSHAPEN = (Wrong(ShapeError, g=(1, 3, 3, 1), x=(1, 3, 3, 1), **_TWOS, **_SAME),)
+
+
 # --- declarations -----------------------------------------------------------------------------------------------------
 
 
@@ -254,7 +270,8 @@ def _avg_pool_vjp(g: Any, out: Any, x: Any, *geometry: Any) -> Any:
 
 
 @primitive(infer=_pool_spec, reference=_max_pool, normalize=_normalize("max_pool"),
-           cases=Cases(_pool_case(Ties()), smooth=_pool_case(Distinct())),
+           cases=Cases(_pool_case(Ties()), smooth=_pool_case(Distinct()), edges=Edge(large=False, also=_CORNERS),
+                       errors=_REFUSED),
            vjp=_max_pool_vjp)  # fmt: skip
 def max_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """Largest element of each window; padding never wins, and the first maximum of a window gets the gradient.
@@ -275,7 +292,7 @@ def max_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format:
 
 
 @primitive(infer=_pool_spec, reference=_avg_pool, normalize=_normalize("avg_pool"), to_float=True,
-           cases=Cases(_pool_case(Real())),
+           cases=Cases(_pool_case(Real()), edges=Edge((), large=False, also=_CORNERS), errors=_REFUSED),
            vjp=_avg_pool_vjp)  # fmt: skip
 def avg_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """Mean of each window; padding is not counted.
@@ -290,7 +307,7 @@ def avg_pool(x: Tensor, pool_size: Any, strides: Any, padding: str, data_format:
 
 
 @primitive(infer=_max_grad_spec, reference=_max_pool_grad, normalize=_normalize("max_pool_grad"),
-           cases=Cases(_max_grad_case(Ties()), smooth=_max_grad_case(Distinct())),
+           cases=Cases(_max_grad_case(Ties()), smooth=_max_grad_case(Distinct()), errors=_MISSHAPEN),
            vjp=lambda h, out, g, x, *geometry: (_at_maxima(h, x, *geometry), None))  # fmt: skip
 def max_pool_grad(g: Tensor, x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str) -> Any:
     """The gradient of `max_pool`: each window's gradient goes to its first maximum, in row-major order.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kcore.errors import ArgumentError, ShapeError
 from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import FLOATS, Cases, Draw, Real
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.linalg import matmul
 from kcore.ops.shaping import expand_dims, join, reshape, shape_of, squeeze, transpose
 from kcore.ops.spec import Tensor, composite, spec_of
@@ -40,7 +43,15 @@ def _factors(d: Draw) -> Any:
     return {"x": d.array((*d.shape(0, 2), inner), dtype, Real(-2, 2)), "y": d.array(right, dtype, Real(-2, 2))}
 
 
-@composite(infer=_dot_spec, cases=Cases(_factors))
+_NOTHING = Edge((), large=False, also=(
+    {"x": np.ones((0, 2), "float32"), "y": np.ones((2, 3), "float32")},
+    {"x": np.ones((2, 0), "float32"), "y": np.ones((0, 3), "float32")},
+    {"x": np.ones((0, 2, 3), "float32"), "y": np.ones((3, 2), "float32")},
+))  # fmt: skip
+_UNFIT = (Wrong(ShapeError, x=(2, 3), y=(4, 2)), Wrong(ShapeError, x=(), y=(4, 2)), Wrong(ShapeError, x=(3,), y=(2,)))
+
+
+@composite(infer=_dot_spec, cases=Cases(_factors, edges=_NOTHING, errors=_UNFIT))
 def dot(x: Tensor, y: Tensor) -> Any:
     """Product over the last axis of x and the second-last of y (the only one of a vector).
 
@@ -85,8 +96,8 @@ def _batch_axes(arguments: dict[str, Any], specs: dict[str, Any]) -> None:
     if len(axes) != 2 or any(isinstance(a, (list, tuple)) for a in axes):
         raise ArgumentError(f"batch_dot expects axes as None, an integer or two integers, got {arguments['axes']!r}.")
     pair = (
-        rules.canonical_axis(int(axes[0]), x.rank, "batch_dot"),
-        rules.canonical_axis(int(axes[1]), y.rank, "batch_dot"),
+        rules.canonical_axis(int(axes[0]), x.rank),
+        rules.canonical_axis(int(axes[1]), y.rank),
     )
     if 0 in pair:
         raise ArgumentError(
@@ -117,7 +128,18 @@ def _batches(d: Draw) -> Any:
     return {"x": d.array(x, dtype, Real(-2, 2)), "y": d.array(y, dtype, Real(-2, 2)), "axes": axes}
 
 
-@composite(infer=_batch_dot_spec, normalize=_batch_axes, cases=Cases(_batches))
+_NO_BATCH = Edge((), large=False, also=(
+    {"x": np.ones((0, 2, 3), "float32"), "y": np.ones((0, 3), "float32"), "axes": None},
+    {"x": np.ones((2, 2, 0), "float32"), "y": np.ones((2, 0, 3), "float32"), "axes": None},
+))  # fmt: skip
+_UNPAIRED = (
+    Wrong(ShapeError, x=(2, 3), y=(4, 3), axes=1), Wrong(ShapeError, x=(2, 3), y=(2, 4), axes=1),
+    Wrong(ShapeError, x=(3,), y=(2, 3), axes=1), Wrong(ShapeError, x=(2, 3), y=(2, 3), axes=2),
+    Wrong(ArgumentError, x=(2, 3), y=(2, 3), axes=0), Wrong(ArgumentError, x=(2, 3), y=(2, 3), axes=(1, [1])),
+)  # fmt: skip
+
+
+@composite(infer=_batch_dot_spec, normalize=_batch_axes, cases=Cases(_batches, edges=_NO_BATCH, errors=_UNPAIRED))
 def batch_dot(x: Tensor, y: Tensor, axes: Any = None) -> Any:
     """Product over one axis of each operand, separately for each element of the batch.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kcore.errors import ShapeError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import FLOATS, INTS, Cases, Draw, Ints, Ties
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.elementwise import greater, greater_equal, isfinite, less, logical_and, where, zeros_of
 from kcore.ops.indexing import one_hot
 from kcore.ops.reduction import all_, max_, sum_
@@ -33,8 +36,18 @@ def _rankings(d: Draw) -> Any:
             "k": d.integer(1, classes)}  # fmt: skip
 
 
+_EDGES = Edge((), large=False, also=tuple(
+    {"predictions": np.array([[0.1, bad, 0.5], [0.5, 0.5, 0.1], [0.3, 0.2, 0.1]], "float32"),
+     "targets": np.array([0, 1, at], "int32"), "k": k}
+    for bad, at, k in ((np.nan, -1, 1), (np.inf, 3, 2), (-np.inf, 2, 3))
+))  # fmt: skip
+_INTEGERS = {"shape": (2,), "dtype": "int32"}
+_REFUSED = (Wrong(ShapeError, predictions=(2, 3, 1), targets=_INTEGERS, k=1),
+            Wrong(ShapeError, predictions=(2, 3), targets={"shape": (2, 1), "dtype": "int32"}, k=1))  # fmt: skip
+
+
 @composite(infer=_in_top_k_spec, differentiable=False, promote=(), static=("predictions",),
-           cases=Cases(_rankings, smooth=False))  # fmt: skip
+           cases=Cases(_rankings, smooth=False, edges=_EDGES, errors=_REFUSED))  # fmt: skip
 def in_top_k(predictions: Tensor, targets: Tensor, k: int) -> Any:
     """Whether fewer than k predictions exceed that of the target; False where a prediction is not finite.
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kcore.errors import ShapeError, unknown_name
+import numpy as np
+
+from kcore.errors import ShapeError, UnknownNameError, unknown_name
 from kcore.graph.ir import TensorSpec
 from kcore.ops.activation import elu, hard_sigmoid, relu, selu, softmax, softsign
 from kcore.ops.cases import FLOATS, Bools, Cases, Draw, Real
 from kcore.ops.control import loop
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.elementwise import add, exp, multiply, sigmoid, softplus, subtract, tanh, where
 from kcore.ops.linalg import matmul
 from kcore.ops.products import dot
@@ -93,7 +96,20 @@ def _sequences(gates: int, states: int, **choices: Sequence[Any]) -> Cases:
         flags = {"return_sequences": d.boolean(), "go_backwards": d.boolean()}
         return {**arguments, **attributes, **flags}
 
-    return Cases(draw)
+    plain = {**{name: options[0] for name, options in choices.items()}, "return_sequences": True, "go_backwards": False}
+    shapes: dict[str, Any] = {
+        "x": (2, 3, 2), **dict.fromkeys(("h", "c")[:states], (2, 4)), "kernel": (2, gates * 4),
+        "recurrent_kernel": (4, gates * 4),
+    }  # fmt: skip
+    given = {**shapes, "bias": None, "mask": None, **plain}
+    changes: list[tuple[type[Exception], Any]] = [
+        (ShapeError, {"x": (2, 3)}), (ShapeError, {"kernel": (3, gates * 4)}), (ShapeError, {"h": (2, 5)}),
+        (ShapeError, {"recurrent_kernel": (4, gates * 3)}), (UnknownNameError, {"activation": "tahn"}),
+        (ShapeError, {"mask": {"shape": (2, 4), "dtype": "bool"}}),
+    ]  # fmt: skip
+    nobody = {name: np.ones((0, *s[1:]) if name in ("x", "h", "c") else s, "float32") for name, s in shapes.items()}
+    return Cases(draw, edges=Edge((), large=False, also=({**given, **nobody},)),
+                 errors=[Wrong(kind, **{**given, **change}) for kind, change in changes])  # fmt: skip
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kcore.errors import ShapeError
 from kcore.ops import rules
 from kcore.ops.cases import (
     FLAG,
@@ -23,8 +24,10 @@ from kcore.ops.cases import (
     Reduction,
     Ties,
     Unary,
+    reduction_edges,
     with_attributes,
 )
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.elementwise import cast, divide, equal, multiply, subtract
 from kcore.ops.spec import F, Tensor, primitive
 
@@ -105,7 +108,7 @@ def _prod_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     perm = [*rest, *axis]
     flat = shaping.transpose(x, perm)
     lead = shaping.shape_of(flat)[: len(rest)]
-    flat = shaping.reshape(flat, shaping.join(lead, [-1]))
+    flat = shaping.reshape(flat, shaping.join(lead, [shaping.count(x, axis)]))
     others = multiply(_exclusive(flat, False), _exclusive(flat, True))
     others = shaping.reshape(others, shaping.shape_of(shaping.transpose(x, perm)))
     inverse = [perm.index(a) for a in range(x.ndim)]
@@ -142,7 +145,19 @@ def _extremes(d: Draw) -> Any:
     return with_attributes(d, {"x": x}, {"axis": AxesOf(), "keepdims": FLAG})
 
 
-_EXTREMES = Cases(_extremes, smooth=Reduction(Distinct(), dtypes=FLOATS))
+_EXTREMES = Cases(_extremes, smooth=Reduction(Distinct(), dtypes=FLOATS), edges=reduction_edges((*FLOATS, *INTS)))
+
+
+def least(dtype: Any) -> Any:
+    """What is not above any number of a NumPy dtype: the maximum of no elements."""
+    kind = np.dtype(dtype).kind
+    return False if kind == "b" else -np.inf if kind == "f" else np.iinfo(dtype).min
+
+
+def largest(dtype: Any) -> Any:
+    """What is not below any number of a NumPy dtype: the minimum of no elements."""
+    kind = np.dtype(dtype).kind
+    return True if kind == "b" else np.inf if kind == "f" else np.iinfo(dtype).max
 
 
 def _extreme_vjp(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -157,13 +172,13 @@ def max_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     """Largest element over `axis`; NaN wins; ties share the gradient evenly.
 
     Args:
-        x: tensor of any shape.
+        x: tensor of any shape. Over no elements the least number of the dtype is the result (-inf of floats).
         axis, keepdims: as for `sum`.
 
     >>> max_(np.array([[1, 2], [3, 4]]), axis=0)
     array([3, 4])
     """
-    return np.max(x, axis=axis, keepdims=keepdims)
+    return np.max(x, axis=axis, keepdims=keepdims, initial=least(np.asarray(x).dtype))
 
 
 @_reduction(_extreme_vjp, cases=_EXTREMES)
@@ -171,13 +186,13 @@ def min_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
     """Smallest element over `axis`; NaN wins; ties share the gradient evenly.
 
     Args:
-        x: tensor of any shape.
+        x: tensor of any shape. Over no elements the largest number of the dtype is the result (inf of floats).
         axis, keepdims: as for `sum`.
 
     >>> min_(np.array([[1, 2], [3, 4]]), axis=0)
     array([1, 2])
     """
-    return np.min(x, axis=axis, keepdims=keepdims)
+    return np.min(x, axis=axis, keepdims=keepdims, initial=largest(np.asarray(x).dtype))
 
 
 _TRUTH = Reduction(Bools(), dtypes=("bool",), smooth=False)
@@ -218,15 +233,19 @@ def all_(x: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _arg_spec(x: Any, axis: int) -> Any:
+    if x.rank and x.shape[axis] == 0:
+        raise ShapeError(f"There is no position along axis {axis} of shape {x.shape}, which is empty.")
     return type(x)(tuple(n for i, n in enumerate(x.shape) if i != axis), "int64")
 
 
-_RANKED = Unary(Ties(), dtypes=(*FLOATS, *INTS), smooth=False, min_rank=1, axis=AxisOf())
+# Not of large numbers: some kernels take the least finite one for minus infinity.
+_RANKED = Unary(Ties(), dtypes=(*FLOATS, *INTS), smooth=False, min_rank=1, edges=Edge(large=False), axis=AxisOf())
+_RANKED.errors += (Wrong(ShapeError, x=(2, 0), axis=-1),)
 
 
 @primitive(infer=_arg_spec, normalize=rules.normalize_axis, differentiable=False, cases=_RANKED)
 def argmax(x: Tensor, axis: int = -1) -> Any:
-    """Index of the first largest element along `axis`.
+    """Index of the first largest element along `axis`; NaN counts as larger than any number.
 
     Args:
         x: tensor of rank 1 or more.
@@ -234,6 +253,9 @@ def argmax(x: Tensor, axis: int = -1) -> Any:
 
     Returns:
         int64 tensor.
+
+    Raises:
+        ShapeError: an empty axis.
 
     >>> argmax(np.array([[1, 3, 3], [2, 0, 0]]))
     array([1, 0])
@@ -243,7 +265,7 @@ def argmax(x: Tensor, axis: int = -1) -> Any:
 
 @primitive(infer=_arg_spec, normalize=rules.normalize_axis, differentiable=False, cases=_RANKED)
 def argmin(x: Tensor, axis: int = -1) -> Any:
-    """Index of the first smallest element along `axis`.
+    """Index of the first smallest element along `axis`; NaN counts as smaller than any number.
 
     Args:
         x: tensor of rank 1 or more.
@@ -251,6 +273,9 @@ def argmin(x: Tensor, axis: int = -1) -> Any:
 
     Returns:
         int64 tensor.
+
+    Raises:
+        ShapeError: an empty axis.
 
     >>> argmin(np.array([[1, 3, 3], [2, 0, 0]]))
     array([0, 1])

@@ -30,9 +30,15 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     return tuple(result)
 
 
+def _kernels_check(rule: Rule) -> Rule:
+    """The rule, marked: every kernel fails where it does, so eager calls need not ask it first."""
+    rule.kernels_check = True  # type: ignore[attr-defined]
+    return rule
+
+
 def same(name: str, dtype: str | None = None) -> Rule:
     """The spec of one operand, with another dtype if given."""
-    return lambda **a: a[name] if dtype is None else a[name].with_dtype(dtype)
+    return _kernels_check(lambda **a: a[name] if dtype is None else a[name].with_dtype(dtype))
 
 
 def broadcast(*names: str, dtype: str | None = None) -> Rule:
@@ -42,7 +48,7 @@ def broadcast(*names: str, dtype: str | None = None) -> Rule:
         specs = [a[n] for n in names]
         return TensorSpec(broadcast_shapes(*(s.shape for s in specs)), dtype or specs[-1].dtype)
 
-    return rule
+    return _kernels_check(rule)
 
 
 def reduce_axes(name: str = "x", dtype: str | None = None) -> Rule:
@@ -53,13 +59,13 @@ def reduce_axes(name: str = "x", dtype: str | None = None) -> Rule:
         shape = [1 if i in axes else n for i, n in enumerate(x.shape) if keepdims or i not in axes]
         return TensorSpec(tuple(shape), dtype or x.dtype)
 
-    return rule
+    return _kernels_check(rule)
 
 
-def canonical_axis(axis: int, rank: int, op: str = "this op") -> int:
-    """A non-negative axis. Raises ShapeError when it is out of range."""
+def canonical_axis(axis: int, rank: int, op: str = "") -> int:
+    """A non-negative axis. Raises ShapeError when it is out of range, in the name of `op` if that is no op's own."""
     if not -rank <= axis < max(rank, 1):
-        raise ShapeError(f"Axis {axis} is out of range for {op} on a tensor of rank {rank}.")
+        raise ShapeError(f"{op and op + ': '}Axis {axis} is out of range for a tensor of rank {rank}.")
     return axis % rank if rank else 0
 
 

@@ -13,15 +13,23 @@ from kcore.errors import ShapeError
 from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import ANY, FLOATS, AxesOf, AxisOf, Cases, Draw, Real, Unary
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.joining import concatenate, stack
 from kcore.ops.slicing import count, getitem, join, scatter_slice, shape_of, strided_slice
 from kcore.ops.spec import Dims, Tensor, primitive
 from kcore.ops.structural import cast
 
 
-def _both(draw: Any) -> Cases:
-    """Cases of a function of a Draw and dtype names: of all dtypes, and of floats for gradients."""
-    return Cases(lambda d: draw(d, ANY), smooth=lambda d: draw(d, FLOATS))
+def _both(draw: Any, *wrong: Wrong, **empty: Any) -> Cases:
+    """Cases of a function of a Draw and dtype names: of all dtypes, and of floats for gradients.
+
+    Args:
+        draw: the function.
+        wrong: arguments that are refused.
+        empty: arguments beside x without elements, whose shape is the entry `x`.
+    """
+    edge = Edge(also=({**empty, "x": np.zeros(empty["x"], "float32")},))
+    return Cases(lambda d: draw(d, ANY), smooth=lambda d: draw(d, FLOATS), edges=edge, errors=wrong)
 
 
 # --- other shapes of the same elements --------------------------------------------------------------------------------
@@ -59,12 +67,16 @@ def _reshapes(d: Draw, names: Any) -> Any:
     return {"x": x, "shape": d.choice(options)}
 
 
+_MISFITS = (Wrong(ShapeError, x=(2, 3), shape=(4, 2)), Wrong(ShapeError, x=(2, 3), shape=(-1, 4)),
+            Wrong(ShapeError, x=(2, 3), shape=(-1, -1)))  # fmt: skip
+
+
 def _reshape_vjp(g: Any, out: Any, x: Any, shape: Any) -> Any:
     return reshape(g, shape_of(x))
 
 
-@primitive(infer=_reshape_spec, vjp=_reshape_vjp, host=True,
-           normalize=_reshape_normalize, cases=_both(_reshapes))  # fmt: skip
+@primitive(view=True, infer=_reshape_spec, vjp=_reshape_vjp, host=True,
+           normalize=_reshape_normalize, cases=_both(_reshapes, *_MISFITS, x=(2, 0), shape=(0, 3)))  # fmt: skip
 def reshape(x: Tensor, shape: Dims) -> Any:
     """The same elements in another shape.
 
@@ -94,14 +106,17 @@ def _transpose_vjp(g: Any, out: Any, x: Any, perm: tuple[int, ...]) -> Any:
     return transpose(g, tuple(perm.index(i) for i in range(len(perm))))
 
 
+_NO_ORDER = (Wrong(ShapeError, x=(2, 3), perm=(0, 0)), Wrong(ShapeError, x=(2, 3), perm=(0,)))
+
+
 def _transposes(d: Draw, names: Any) -> Any:
     x = d.array(d.shape(), d.dtype(names), Real())
     axes = tuple(range(x.ndim))
     return {"x": x, "perm": d.choice([None, axes, axes[1:] + axes[:1], axes[::-1]])}
 
 
-@primitive(infer=lambda x, perm: x.with_shape(x.shape[a] for a in perm), vjp=_transpose_vjp, normalize=_perm,
-           cases=_both(_transposes))  # fmt: skip
+@primitive(view=True, infer=lambda x, perm: x.with_shape(x.shape[a] for a in perm), vjp=_transpose_vjp, normalize=_perm,
+           cases=_both(_transposes, *_NO_ORDER, x=(2, 0), perm=None))  # fmt: skip
 def transpose(x: Tensor, perm: Any = None) -> Any:
     """Axes in another order.
 
@@ -126,7 +141,7 @@ def _expand_vjp(g: Any, out: Any, x: Any, axis: int) -> Any:
     return squeeze(g, axis)
 
 
-@primitive(infer=lambda x, axis: x.with_shape((*x.shape[:axis], 1, *x.shape[axis:])), normalize=_expand_axis,
+@primitive(view=True, infer=lambda x, axis: x.with_shape((*x.shape[:axis], 1, *x.shape[axis:])), normalize=_expand_axis,
            vjp=_expand_vjp, host=True,
            cases=Unary(dtypes=ANY, axis=AxisOf(extra=1)))  # fmt: skip
 def expand_dims(x: Tensor, axis: int = -1) -> Any:
@@ -149,6 +164,9 @@ def _squeeze_spec(x: TensorSpec, axis: tuple[int, ...]) -> TensorSpec:
     return x.with_shape(n for i, n in enumerate(x.shape) if i not in axis)
 
 
+_NOT_ONE = (Wrong(ShapeError, x=(2, 1), axis=0), Wrong(ShapeError, x=(2, 1), axis=2))
+
+
 def _squeezes(d: Draw, names: Any) -> Any:
     shape = d.shape(0, 2)
     at = d.integer(0, len(shape))
@@ -156,7 +174,8 @@ def _squeezes(d: Draw, names: Any) -> Any:
     return {"x": x, "axis": d.choice([at, at - x.ndim, [at]])}
 
 
-@primitive(infer=_squeeze_spec, normalize=rules.normalize_axes, host=True, cases=_both(_squeezes),
+@primitive(view=True, infer=_squeeze_spec, normalize=rules.normalize_axes, host=True,
+           cases=_both(_squeezes, *_NOT_ONE, x=(1, 0), axis=0),
            vjp=lambda g, out, x, axis: reshape(g, shape_of(x)))  # fmt: skip
 def squeeze(x: Tensor, axis: Any) -> Any:
     """Without some axes of size 1.
@@ -183,14 +202,24 @@ def _broadcast_to_vjp(g: Any, out: Any, x: Any, shape: Any) -> Any:
     return unbroadcast(g, x)
 
 
+_UNLIKE = (Wrong(ShapeError, x=(2,), shape=(3,)), Wrong(ShapeError, x=(2, 3), shape=(3,)))
+
+
 def _broadcasts(d: Draw, names: Any) -> Any:
     shape = d.shape()
     small = tuple(1 if d.boolean() else n for n in shape)[d.integer(0, len(shape)) :]
     return {"x": d.array(small, d.dtype(names), Real()), "shape": shape}
 
 
-@primitive(infer=lambda x, shape: TensorSpec(rules.static_shape(shape), x.dtype), vjp=_broadcast_to_vjp,
-           normalize=_reshape_normalize, cases=_both(_broadcasts))  # fmt: skip
+def _broadcast_to_spec(x: TensorSpec, shape: Any) -> TensorSpec:
+    sizes = rules.static_shape(shape)
+    if x.rank > len(sizes) or any(n not in (1, None, m) and m is not None for n, m in zip(x.shape[::-1], sizes[::-1])):
+        raise ShapeError(f"A tensor of shape {x.shape} cannot be broadcast to {sizes}.")
+    return TensorSpec(sizes, x.dtype)
+
+
+@primitive(view=True, infer=_broadcast_to_spec, vjp=_broadcast_to_vjp,
+           normalize=_reshape_normalize, cases=_both(_broadcasts, *_UNLIKE, x=(0,), shape=(2, 0)))  # fmt: skip
 def broadcast_to(x: Tensor, shape: Dims) -> Any:
     """Repeated along new axes in front and along axes of size 1.
 
@@ -217,7 +246,7 @@ def _reductions(d: Draw) -> Any:
     return {"x": d.array(a["shape"], a["x"].dtype.name, Real()), "shape": a["x"].shape}
 
 
-@primitive(infer=lambda x, shape: TensorSpec(rules.static_shape(shape), x.dtype), reference=_reduce_to,
+@primitive(view=True, infer=lambda x, shape: TensorSpec(rules.static_shape(shape), x.dtype), reference=_reduce_to,
            vjp=lambda g, out, x, shape: broadcast_to(g, shape_of(x)), cases=Cases(_reductions))  # fmt: skip
 def reduce_to(x: Tensor, shape: Dims) -> Any:
     """Summed over the axes along which `shape` would broadcast to x's shape: the gradient of broadcast_to.
@@ -263,7 +292,8 @@ def _tiles(d: Draw, names: Any) -> Any:
     return {"x": x, "n": d.choice([2, tuple(d.integer(1, 3) for _ in x.shape), (2,)])}
 
 
-@primitive(infer=_tile_spec, normalize=_tile_normalize, vjp=_tile_vjp, cases=_both(_tiles))
+@primitive(infer=_tile_spec, normalize=_tile_normalize, vjp=_tile_vjp,
+           cases=_both(_tiles, Wrong(ShapeError, x=(2,), n=(1, 2)), x=(2, 0), n=(2, 3)))  # fmt: skip
 def tile(x: Tensor, n: Dims) -> Any:
     """The whole tensor repeated along its axes.
 
@@ -293,7 +323,8 @@ def _repeats(d: Draw, names: Any) -> Any:
     infer=lambda x, rep, axis: x.with_shape(
         (None if n is None else n * rep) if i == axis else n for i, n in enumerate(x.shape)
     ),
-    normalize=rules.normalize_axis, vjp=_repeat_vjp, cases=_both(_repeats),
+    normalize=rules.normalize_axis, vjp=_repeat_vjp,
+    cases=_both(_repeats, Wrong(ShapeError, x=(2,), rep=2, axis=1), x=(2, 0), rep=2, axis=1),
 )  # fmt: skip
 def repeat_elements(x: Tensor, rep: int, axis: int) -> Any:
     """Each element repeated along an axis.
@@ -316,7 +347,7 @@ def _reverse_vjp(g: Any, out: Any, x: Any, axis: Any) -> Any:
     return reverse(g, axis)
 
 
-@primitive(infer=rules.same("x"), normalize=rules.normalize_axes, vjp=_reverse_vjp,
+@primitive(view=True, infer=rules.same("x"), normalize=rules.normalize_axes, vjp=_reverse_vjp,
            cases=Unary(dtypes=ANY, min_rank=1, axis=AxesOf()))  # fmt: skip
 def reverse(x: Tensor, axis: Any) -> Any:
     """Elements in reverse order.
@@ -347,13 +378,17 @@ def _pad_vjp(g: Any, out: Any, x: Any, padding: Any, value: float) -> Any:
     return strided_slice(g, tuple(slice(a, a + n) for (a, _), n in zip(padding, shape_of(x), strict=True)))
 
 
+_UNPADDED = (Wrong(ShapeError, x=(2, 3), padding=[(1, 1)]), Wrong(ShapeError, x=(2,), padding=[(-1, 1)]))
+
+
 def _pads(d: Draw, names: Any) -> Any:
     x = d.array(d.shape(1), d.dtype([n for n in names if n != "bool"]), Real())
     padding = [(d.integer(0, 2), d.integer(0, 2)) for _ in x.shape]
     return {"x": x, "padding": padding, "value": d.choice([0.0, 1.0])}
 
 
-@primitive(infer=_pad_spec, normalize=_pad_normalize, vjp=_pad_vjp, cases=_both(_pads))
+@primitive(infer=_pad_spec, normalize=_pad_normalize, vjp=_pad_vjp,
+           cases=_both(_pads, *_UNPADDED, x=(0,), padding=[(1, 2)], value=1.0))  # fmt: skip
 def pad(x: Tensor, padding: Any, value: float = 0.0) -> Any:
     """x with a margin.
 

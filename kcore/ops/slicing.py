@@ -11,6 +11,7 @@ from kcore.errors import ShapeError
 from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import rules
 from kcore.ops.cases import ANY, FLOATS, Cases, Draw, Real
+from kcore.ops.edges import Edge, Wrong
 from kcore.ops.spec import Dims, Tensor, primitive, spec_of
 from kcore.ops.structural import shape
 
@@ -108,12 +109,19 @@ def _smooth_slices(d: Draw) -> Any:
     return {"x": x, "index": _index(d, x.shape)}
 
 
+_EMPTY = Edge(also=tuple(
+    {"x": np.ones((2, 3), "float32"), "index": i} for i in ((slice(1, 1),), (slice(5, 9),), (0, slice(2, 0)))
+))  # fmt: skip
+_OUTSIDE = (Wrong(ShapeError, x=(2, 3), index=(2,)), Wrong(ShapeError, x=(2, 3), index=(0, -4)),
+            Wrong(ShapeError, x=(2,), index=(0, 0)))  # fmt: skip
+
+
 def _slice_vjp(g: Any, out: Any, x: Any, index: Any) -> Any:
     return scatter_slice(g, index, shape_of(x))
 
 
-@primitive(infer=_slice_spec, normalize=_normalize, host=True, cases=Cases(_slices, smooth=_smooth_slices),
-           vjp=_slice_vjp)  # fmt: skip
+@primitive(view=True, infer=_slice_spec, normalize=_normalize, host=True, vjp=_slice_vjp,
+           cases=Cases(_slices, smooth=_smooth_slices, edges=_EMPTY, errors=_OUTSIDE))  # fmt: skip
 def strided_slice(x: Tensor, index: Dims) -> Any:
     """`x[index]`.
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from kcore import config
 from kcore import sparse as sparse_data
-from kcore.errors import DTypeError, GraphError
+from kcore.errors import DTypeError, GraphError, KcoreError
 from kcore.graph import ir
 from kcore.graph.ir import Node, Subgraph, Symbolic, SymbolicTensor, TensorSpec
 from kcore.ops import dtypes, sparse_operands
@@ -54,6 +54,8 @@ class Op:
         cases: valid inputs for the conformance suite (kcore.ops.cases).
         static: tensor parameters whose shapes must be known (weights, whose sizes shape the result).
         host: whether the op may be computed on the host at lowering for shape arithmetic.
+        view: whether a result at once may share its operand's memory, as frameworks' own views do; all other results
+            are memory of their own.
         sparse: tensor parameters that take sparse tensors (kcore.ops.sparse); elsewhere kcore.ops.sparse_operands
             says what stands for the op.
         fetched: `fetched(array, arguments)` finishes a result that K.function hands to its caller, for ops whose
@@ -84,6 +86,9 @@ class Op:
         self.host: bool = options.pop("host", False)
         self.sparse: tuple[str, ...] = options.pop("sparse", ())
         self.fetched: Callable[[Any, dict[str, Any]], Any] | None = options.pop("fetched", None)
+        self.view: bool = options.pop("view", False)
+        #: Whether the rule refuses what kernels may take in silence: eager calls ask it first.
+        self.checked = self.infer is not None and not getattr(self.infer, "kernels_check", False)
         if options:
             raise TypeError(f"Unknown options in the declaration of {name}: {sorted(options)}")
         self.public: Callable[..., Any] = function
@@ -220,24 +225,51 @@ def spec_of(value: Any) -> TensorSpec:
 
     backend = active.backend()
     if not backend.is_native(value):
-        raise DTypeError(f"Expected a tensor, numbers or an array, got {value!r} of type {type(value).__name__}.")
+        raise _no_tensor(value)
     return backend.spec_of(value)
+
+
+def _no_tensor(value: Any) -> DTypeError:
+    return DTypeError(f"Expected a tensor, numbers or an array, got {value!r} of type {type(value).__name__}.")
 
 
 def apply(op: Op, arguments: dict[str, Any]) -> Any:
     """Add a node for the op; returns its result (a list when the op has several)."""
     if sparse_operands.misplaced(op, arguments):
         return sparse_operands.form_of(op)(**arguments)
-    _make_symbolic(op, arguments)
-    specs = {p: _specs(op.kinds[p], arguments[p]) for p in op.params}
-    if op.normalize is not None:
-        op.normalize(arguments, specs)
-        specs = {p: specs[p] if op.kinds[p] not in ("attr", "dims") else arguments[p] for p in op.params}
-    if op.random:
-        _complete_random(op, arguments)
-    out = op.infer(**specs) if op.infer is not None else _infer_by_tracing(op, specs)
+    try:
+        _make_symbolic(op, arguments)
+        specs = {p: _specs(op.kinds[p], arguments[p]) for p in op.params}
+        _normalize(op, arguments, specs)
+        if op.random:
+            _complete_random(op, arguments)
+        out = _infer(op, arguments, specs) if op.infer is not None else _infer_by_tracing(op, arguments, specs)
+    except KcoreError as error:
+        raise _named(op, error) from error.__cause__
     node = Node(op, arguments, [out] if isinstance(out, TensorSpec) else list(out))
     return list(node.outputs) if op.multiple else node.outputs[0]
+
+
+def _normalize(op: Op, arguments: dict[str, Any], specs: dict[str, Any]) -> None:
+    """Attributes completed (in place)."""
+    if "dtype" in op.params:
+        arguments["dtype"] = dtypes.name_of(arguments["dtype"])
+    if op.normalize is not None:
+        op.normalize(arguments, specs)
+
+
+def _infer(op: Op, arguments: dict[str, Any], specs: dict[str, Any]) -> Any:
+    """What the rule says of the normalised arguments."""
+    assert op.infer is not None
+    return op.infer(**{p: arguments[p] if op.kinds[p] in ("attr", "dims") else specs[p] for p in op.params})
+
+
+def _named(op: Op, error: KcoreError) -> KcoreError:
+    """The error, with the op's name in its message."""
+    text = str(error)
+    if op.name not in text:
+        error.args = (f"{op.name}: {text}", *error.args[1:])
+    return error
 
 
 def _specs(kind: str, argument: Any) -> Any:
@@ -260,32 +292,44 @@ def _complete_random(op: Op, arguments: dict[str, Any]) -> None:
 
 def _make_symbolic(op: Op, arguments: dict[str, Any]) -> None:
     """Replace operands by symbolic values of one dtype (in place)."""
-    group = [arguments[p] for p in op.promote]
-    target = common_dtype(op, group) if op.promote else None
+    _check_operands(op, arguments)
+    target = common_dtype(op, [arguments[p] for p in op.promote]) if op.promote else None
     for p in op.tensor_params:
         kind, value = op.kinds[p], arguments[p]
         dtype = target if p in op.promote else None
         if kind == "tensors":
-            if not isinstance(value, (list, tuple)):
-                raise GraphError(f"K.{op.name} expects a list of tensors as {p!r}, got {value!r}.")
             arguments[p] = [as_symbolic(x, dtype) for x in value]
         elif value is not None or kind == "tensor":
             arguments[p] = as_symbolic(value, dtype)
 
 
+def _check_operands(op: Op, arguments: dict[str, Any]) -> None:
+    for p in op.tensor_params:
+        kind, value = op.kinds[p], arguments[p]
+        if kind == "tensors" and not isinstance(value, (list, tuple)):
+            raise GraphError(f"K.{op.name} expects a list of tensors as {p!r}, got {value!r}.")
+        if kind == "tensor" and value is None:
+            raise GraphError(f"K.{op.name} expects a tensor as {p!r}, got None.")
+
+
 def common_dtype(op: Op, operands: Sequence[Any]) -> str:
     """The dtype that the operands of a promoted group are cast to."""
     strong: list[str] = []
+    arrays: list[str] = []
     weak: list[str] = []
     for value in _flat(operands):
         if value is None:
             continue
         if isinstance(value, Symbolic):
             strong.append(value.dtype)
-        elif isinstance(value, (bool, int, float, list, np.ndarray, np.generic)):
+        elif isinstance(value, np.ndarray):
+            arrays.append(dtypes.name_of(value.dtype))
+        elif isinstance(value, (bool, int, float, list, np.generic)):
             weak.append(dtypes.weak_dtype(value, config.floatx()))
         else:
             strong.append(spec_of(value).dtype)
+    # Arrays yield to tensors; where there are none they are the tensors.
+    strong, weak = (strong, arrays + weak) if strong else (arrays, weak)
     result = dtypes.promote_weak(strong, weak, config.floatx())
     return config.floatx() if op.to_float and not dtypes.is_float(result) else result
 
@@ -325,6 +369,8 @@ def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
         backend: Any = active.backend()
         if sparse_operands.is_native(backend, value):
             return as_symbolic(backend.to_sparse(value), dtype)
+        if not backend.is_native(value):
+            raise _no_tensor(value)
         value = backend.to_numpy(value)
     own = dtypes.weak_dtype(value, config.floatx())
     array = np.asarray(value)
@@ -333,15 +379,12 @@ def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
     return constant_node(array, dtype or own)
 
 
-def _infer_by_tracing(op: Op, specs: dict[str, Any]) -> Any:
+def _infer_by_tracing(op: Op, arguments: dict[str, Any], specs: dict[str, Any]) -> Any:
     """Specs of a composite without a rule: run its body on placeholders."""
     assert op.body is not None
-    arguments = {
-        p: ir.map_values(lambda x: x, _placeholders(specs[p])) if op.kinds[p] not in ("attr", "dims") else specs[p]
-        for p in op.params
-    }
+    traced = {p: arguments[p] if op.kinds[p] in ("attr", "dims") else _placeholders(specs[p]) for p in op.params}
     with ir.entering(ir.Frame(ir.current_frame())):
-        out = op.body(**arguments)
+        out = op.body(**traced)
     if op.multiple:
         return [x.spec for x in out]
     return spec_of(out)
@@ -366,10 +409,10 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
     backend = active.backend()
     if sparse_operands.misplaced(op, arguments, backend):
         return sparse_operands.form_of(op)(**arguments)
-    _make_native(op, arguments, backend)
-    specs = {p: _native_specs(op.kinds[p], arguments[p]) for p in op.params} if op.normalize or op.body else {}
-    if op.normalize is not None:
-        op.normalize(arguments, specs)
+    try:
+        specs = _prepare(op, arguments, backend)
+    except KcoreError as error:
+        raise _named(op, error) from error.__cause__
     kernel = supported_kernel(backend.kernels, op, specs)
     if op.random:
         from kcore import random
@@ -381,19 +424,59 @@ def run_eagerly(op: Op, arguments: dict[str, Any]) -> Any:
     if kernel is None and op.body is not None:
         _eager_depth += 1
         try:
-            return op.body(**arguments)
+            result = op.body(**arguments)
         finally:
             _eager_depth -= 1
+        return _own(op, result, arguments, backend)
     if kernel is None:
         raise unsupported(op, backend.name)
     if op.random:
         return kernel(random.eager_key(backend, arguments.get("seed")), *(
             v for p, v in arguments.items() if p != "seed"))  # fmt: skip
-    result = kernel(*arguments.values())
+    try:
+        result = kernel(*arguments.values())
+    except KcoreError:
+        raise
+    except Exception as error:
+        _explain(op, arguments, error)
+        raise
     if op.multiple:
         return list(result)
     # A NumPy scalar is no array: a float64 one passes for a Python number, whose dtype is weak.
-    return np.asarray(result) if isinstance(result, np.generic) else result
+    return np.asarray(result) if isinstance(result, np.generic) else _own(op, result, arguments, backend)
+
+
+def _own(op: Op, result: Any, arguments: dict[str, Any], backend: Any) -> Any:
+    """The result of a call by the user; a copy where it is an operand itself and the op is no view."""
+    if _eager_depth or op.view or not any(result is arguments[p] for p in op.tensor_params):
+        return result
+    return backend.kernels["copy"](result)
+
+
+def _prepare(op: Op, arguments: dict[str, Any], backend: Any) -> dict[str, Any]:
+    """Operands made native and attributes completed (in place); returns the specs where anything asks for them."""
+    _check_operands(op, arguments)
+    _make_native(op, arguments, backend)
+    checked = op.checked and not _eager_depth  # bodies call ops as they should
+    specs: dict[str, Any] = {}
+    if op.normalize is not None or op.body is not None or checked:
+        specs = {p: _native_specs(op.kinds[p], arguments[p]) for p in op.params}
+    _normalize(op, arguments, specs)
+    if checked:
+        _infer(op, arguments, specs)
+    return specs
+
+
+def _explain(op: Op, arguments: dict[str, Any], error: Exception) -> None:
+    """Raise what the rule has to say of arguments that a kernel failed on; nothing where the rule takes them."""
+    if op.infer is None:
+        return
+    try:
+        _infer(op, arguments, {p: _native_specs(op.kinds[p], arguments[p]) for p in op.params})
+    except KcoreError as explained:
+        raise _named(op, explained) from error
+    except Exception:  # noqa: BLE001 - rules of control flow read graphs, which calls at once have not
+        return
 
 
 def _draw_now(op: Op, arguments: dict[str, Any], backend: Any) -> Any:
@@ -455,8 +538,12 @@ def _as_native(value: Any, dtype: str | None, backend: Any) -> Any:
     if sparse_data.is_sparse_data(value):
         return sparse_data.to_native(backend, sparse_data.as_sparse(value), dtype or dtypes.name_of(value.dtype))
     if not backend.is_native(value):
+        if isinstance(value, (str, bytes)) or value is None:
+            raise _no_tensor(value)
         own = dtypes.weak_dtype(value, config.floatx())
         return backend.asarray(np.asarray(value), dtype or own)
+    if isinstance(value, np.generic):  # a number here, whose dtype is weak
+        return backend.asarray(np.asarray(value), dtype)
     if dtype is not None and backend.spec_of(value).dtype != dtype:
         return REGISTRY["cast"].public(value, dtype)
     return value

@@ -11,7 +11,8 @@ import numpy as np
 
 from kcore.graph.ir import TensorSpec
 from kcore.ops import dtypes, rules
-from kcore.ops.cases import ANY, FLOATS, INTS, Cases, Draw, Real, Unary
+from kcore.ops.cases import ANY, EVERYTHING, FLOATS, INTS, Cases, Draw, Real, Unary
+from kcore.ops.edges import specials
 from kcore.ops.spec import Tensor, Tensors, primitive
 
 
@@ -47,7 +48,7 @@ def select_phase(phase: Tensor, x: Tensor, alt: Tensor) -> Any:
 _ANYTHING = Unary(dtypes=ANY)
 
 
-@primitive(infer=rules.same("x"), vjp=lambda g, out, x: g, cases=_ANYTHING)
+@primitive(view=True, infer=rules.same("x"), vjp=lambda g, out, x: g, cases=_ANYTHING)
 def identity(x: Tensor) -> Any:
     """A tensor with the same value.
 
@@ -73,7 +74,7 @@ def copy(x: Tensor) -> Any:
     return np.array(x, copy=True)
 
 
-@primitive(infer=rules.same("x"), differentiable=False, cases=_ANYTHING)
+@primitive(view=True, infer=rules.same("x"), differentiable=False, cases=_ANYTHING)
 def stop_gradient(x: Tensor) -> Any:
     """The same value, through which no gradient flows.
 
@@ -97,18 +98,29 @@ def _casts(d: Draw) -> Any:
     return {"x": d.array(d.shape(), d.dtype(ANY), Real(0.1, 5)), "dtype": d.dtype(ANY)}
 
 
+def _cast_edges(names: frozenset[str]) -> Any:
+    """Every special value to floats and bools; to integers what fits them, and integers of all widths (they wrap)."""
+    floats, whole = [n for n in (*FLOATS, "float16") if n in names], [n for n in (*INTS, "uint8", "int8") if n in names]
+    for name in floats:
+        yield from ({"x": specials(name, EVERYTHING), "dtype": target} for target in (*floats, "bool"))
+        yield from ({"x": np.array([-7.9, 0.5, 100.2], name), "dtype": target} for target in whole if target[0] != "u")
+    for name in whole:
+        yield from ({"x": specials(name, EVERYTHING), "dtype": target} for target in (*whole, "bool", "float32"))
+    yield {"x": np.zeros((2, 0), "float32"), "dtype": "int32"}
+
+
 def _float_casts(d: Draw) -> Any:
     return {"x": d.array(d.shape(), d.dtype(FLOATS), Real()), "dtype": d.dtype(FLOATS)}
 
 
-@primitive(infer=lambda x, dtype: x.with_dtype(dtype), vjp=_cast_vjp, host=True,
-           cases=Cases(_casts, smooth=_float_casts),
-           normalize=lambda a, s: a.update(dtype=dtypes.name_of(a["dtype"])))  # fmt: skip
+@primitive(view=True, infer=lambda x, dtype: x.with_dtype(dtype), vjp=_cast_vjp, host=True,
+           cases=Cases(_casts, smooth=_float_casts, edges=_cast_edges))  # fmt: skip
 def cast(x: Tensor, dtype: str) -> Any:
     """The tensor converted to another dtype; floats are truncated towards zero, nonzero becomes True.
 
     Args:
-        x: tensor of any shape and dtype.
+        x: tensor of any shape and dtype. Integers wrap around; what a float becomes that has no place in an integer
+            dtype (too large, infinite, NaN, negative for an unsigned one) is undefined.
         dtype: name of a dtype.
 
     Raises:
@@ -147,7 +159,7 @@ def zeros_like(x: Tensor) -> Any:
     return np.zeros_like(x)
 
 
-@primitive(infer=rules.same("x"), vjp=lambda g, out, x, message: g, cases=Unary(message="value:"))
+@primitive(view=True, infer=rules.same("x"), vjp=lambda g, out, x, message: g, cases=Unary(message="value:"))
 def print_tensor(x: Tensor, message: str = "") -> Any:
     """The tensor itself; prints `message` and its value whenever it is computed.
 

@@ -61,6 +61,42 @@ def test_only_what_the_standard_lacks_runs_on_the_host(backend: ArrayAPIBackend)
     assert on_host <= ON_HOST
 
 
+class OwnNames:
+    """NumPy's functions for a namespace that spells a dtype `bool_`."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "bool":
+            raise AttributeError(name)
+        return getattr(np, name)
+
+
+def test_a_namespace_may_leave_the_name_bool_to_python() -> None:
+    class Named(ArrayAPIBackend):
+        name = "own-names"
+
+        def from_host(self, array: np.ndarray, dtype: str) -> Any:
+            return self.xp.asarray(array, dtype=self.native_dtype(dtype))
+
+    backend = Named(OwnNames())
+    assert backend.capabilities.dtypes == OverNumpy().capabilities.dtypes
+    assert backend.spec_of(backend.kernels["less"](backend.asarray([1.0]), backend.asarray([2.0]))).dtype == "bool"
+
+
+def test_arrays_come_in_by_one_door_that_may_be_replaced() -> None:
+    seen = []
+
+    class Watched(OverNumpy):
+        def from_host(self, array: np.ndarray, dtype: str) -> Any:
+            seen.append((array.dtype.name, dtype))
+            return super().from_host(array, dtype)
+
+    backend = Watched()
+    backend.asarray([1, 2], "float16")
+    backend.asarray([[0.5]])
+    backend.asarray(True, "bfloat16")
+    assert seen == [("float16", "float16"), ("float64", "float64"), ("float32", "float32")]
+
+
 def test_it_trains_through_a_loop(backend: ArrayAPIBackend) -> None:
     w, x = Variable(np.full(3, 0.1, "float32"), name="w"), placeholder((None, 3), "float32")
     final, _ = control.loop(lambda c, s, i: ([tanh(c[0] * w + s[0])], []), [np.zeros(3, "float32")], [x])

@@ -140,6 +140,20 @@ def test_results_outlive_the_state_they_show():
     assert [[float(x[0]) for x in r] for r in results] == [[0, 1], [1, 2], [2, 3]]
 
 
+def test_released_caches_are_filled_again():
+    with backend_scope("jax"):
+        x, total = placeholder((3,), "float32"), Variable(np.float32(1), name="total")
+        f = Function([x], [x * 2.0], updates=[update(total, total + 1.0)])
+        f([np.ones(3, "float32")])
+        compiled = jnp.tanh._cache_size
+        jnp.tanh(jnp.ones(3))
+        assert compiled() > 0
+        backend.release_caches()
+        assert compiled() == 0
+        np.testing.assert_array_equal(f([np.ones(3, "float32")])[0], [2, 2, 2])
+        assert float(total.numpy()) == 3
+
+
 def test_weakly_typed_results_cause_no_second_compilation():
     call = backend.finalize(lambda s, p, i, k: ((), (jnp.where(p[0] > 0, 1.0, 2.0),)), name="f", state=(), params=())
     state = (backend.new_state(np.float32(0), "float32", "v"),)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 import numpy as np
+
+P = ParamSpec("P")
 
 #: Allowed error relative to the largest magnitude in the expected array (at least 1), by dtype.
 TOLERANCE = {"float64": 1e-9, "float32": 3e-5, "float16": 4e-3, "bfloat16": 3e-2}
@@ -14,7 +18,14 @@ _NARROWER = {"int64": "int32", "float64": "float32", "uint64": "uint32"}
 
 
 class Mismatch(AssertionError):  # noqa: N818 - it is a finding
-    """The backend's answer is not the expected one."""
+    """The backend's answer is not the expected one.
+
+    Attributes:
+        got, want: the arrays that differ, where arrays were compared.
+    """
+
+    got: Any = None
+    want: Any = None
 
 
 def expected_dtype(declared: str, available: frozenset[str]) -> str:
@@ -24,8 +35,33 @@ def expected_dtype(declared: str, available: frozenset[str]) -> str:
     return declared
 
 
-def same(got: Any, want: Any, what: str = "value", tolerance: float | None = None) -> None:
-    """Raise Mismatch unless `got` is the same answer as `want` (both arrays)."""
+def _with_arrays(compare: Callable[P, None]) -> Callable[P, None]:
+    """A comparison whose Mismatch carries both arrays."""
+
+    @functools.wraps(compare)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            compare(*args, **kwargs)
+        except Mismatch as finding:
+            finding.got, finding.want = np.asarray(args[0]), np.asarray(args[1])
+            raise
+
+    return wrapped
+
+
+@_with_arrays
+def same(got: Any, want: Any, what: str = "value", tolerance: float | None = None, *, each: bool = False,
+         exact: bool = False) -> None:  # fmt: skip
+    """Raise Mismatch unless `got` is the same answer as `want` (both arrays).
+
+    Args:
+        got, want: the arrays.
+        what: they are, for the message.
+        tolerance: other than that of the dtype.
+        each: whether each finite element's error counts relative to itself, and not to the largest of all: tiny values
+            must be right too. Subnormal numbers may be zero.
+        exact: whether zeros must have the same sign.
+    """
     got, want = np.asarray(got), np.asarray(want)
     if got.shape != want.shape:
         raise Mismatch(f"{what}: shape {got.shape}, expected {want.shape}")
@@ -43,8 +79,13 @@ def same(got: Any, want: Any, what: str = "value", tolerance: float | None = Non
     infinite = ~finite & ~np.isnan(w)
     if not np.array_equal(g[infinite], w[infinite]):
         raise Mismatch(f"{what}: infinities differ; {_difference(got, want)}")
+    if exact and not np.array_equal(np.signbit(g[w == 0]), np.signbit(w[w == 0])):
+        raise Mismatch(f"{what}: signs of zeros differ")
     if finite.any():
-        error = np.abs(g[finite] - w[finite]).max() / max(1.0, np.abs(w[finite]).max())
+        size = np.abs(w[finite])
+        least = np.finfo(want.dtype).tiny / limit if want.dtype.kind == "f" else 1.0
+        scale = np.maximum(size, 2 * least) if each else max(1.0, size.max())
+        error = (np.abs(g[finite] - w[finite]) / scale).max()
         if not error <= limit:
             raise Mismatch(f"{what}: relative error {error:.2e} above {limit:.0e}; {_difference(got, want)}")
 
@@ -55,7 +96,8 @@ def _difference(got: np.ndarray, want: np.ndarray) -> str:
         differs = ~((flat_got == flat_want) | (_is_nan(flat_got) & _is_nan(flat_want)))
     with np.errstate(invalid="ignore"):
         gap = np.where(differs, np.abs(flat_got.astype("float64") - flat_want.astype("float64")), -1.0)
-    at = int(np.nanargmax(gap)) if gap.size and not np.isnan(gap).all() else 0
+    gap = np.where(np.isnan(gap), np.inf, gap)
+    at = int(np.argmax(gap)) if gap.size else 0
     where = tuple(int(i) for i in np.unravel_index(at, got.shape)) if got.shape else ()
     return f"at {where}: got {flat_got[at]!r}, expected {flat_want[at]!r}"
 

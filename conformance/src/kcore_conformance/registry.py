@@ -35,8 +35,18 @@ def check(level: int, topic: str) -> Callable[[Run], Run]:
     return register
 
 
-def checks_of(level: int) -> list[Check]:
-    """The checks of one level, in the order in which they were written."""
+def all_checks() -> list[Check]:
+    """Every check, in the order in which they were written."""
     import kcore_conformance.checks  # noqa: F401 - registers them
 
-    return [c for c in CHECKS if c.level == level]
+    return list(CHECKS)
+
+
+def checks_of(level: int) -> list[Check]:
+    """The checks of one level, in the order in which they were written."""
+    return [c for c in all_checks() if c.level == level]
+
+
+def top_level() -> int:
+    """The highest level that has checks: what a run goes up to when nothing else is asked for."""
+    return max(c.level for c in all_checks())

@@ -182,6 +182,10 @@ class JaxBackend:
             for array in jax.live_arrays():
                 array.block_until_ready()
 
+    def release_caches(self) -> None:
+        """Drop compiled code: JAX keeps that of dead functions too. What is called again is compiled again."""
+        jax.clear_caches()
+
     def configure(self, *, threads: int | None = None, memory_growth: bool | None = None) -> None:
         """CPU threads and GPU-memory growth; both must be set before JAX starts its devices."""
         settings: dict[str, str] = {}

@@ -49,7 +49,12 @@ class TorchBackend:
 
     @staticmethod
     def asarray(value: Any, dtype: str | None = None) -> torch.Tensor:
-        """A tensor on the current device; of a NumPy array that fits, over the same memory."""
+        """A tensor on the current device, in memory of its own."""
+        return TorchBackend.feed(value.copy() if isinstance(value, np.ndarray) else value, dtype)
+
+    @staticmethod
+    def feed(value: Any, dtype: str | None = None) -> torch.Tensor:
+        """A tensor for one call; of a NumPy array that fits, over the same memory."""
         target = DTYPES[dtype] if dtype is not None else None
         if not isinstance(value, torch.Tensor):
             value = _from_host(np.asarray(value))

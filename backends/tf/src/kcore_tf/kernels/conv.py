@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kcore.ops.windows import window_output
 from kcore_tf.kernels.shaping import scatter_slice
 from kcore_tf.kernels.table import kernel
 
@@ -72,6 +73,9 @@ def _conv(x: Any, kernel: Any, strides: Ints, padding: str, dilation: Ints, grou
 
 def _plain(x: Any, kernel: Any, strides: Ints, padding: str, dilation: Ints) -> Any:
     rank = len(strides)
+    if 0 in x.shape:  # TensorFlow's own kernel answers with the images' shape
+        sizes = zip(x.shape[1:-1], kernel.shape[:rank], strides, dilation, strict=True)
+        return tf.zeros([x.shape[0], *(window_output(*s, padding) for s in sizes), kernel.shape[-1]], x.dtype)
     if any(d > 1 for d in dilation) and not _dilates(rank, x.dtype):
         # A kernel with zeros between its elements does the same.
         shape = [(k - 1) * d + 1 for k, d in zip(kernel.shape[:rank], dilation, strict=True)]

@@ -25,9 +25,22 @@ def _test(function: Any) -> Any:
     return lambda x, axis, keepdims: reduce(x if x.dtype == tf.bool else tf.cast(x, tf.bool), axis, keepdims)
 
 
+def _position(function: Any) -> Any:
+    """The first position of an extreme; NaN, which TensorFlow passes over, wins."""
+
+    def find(x: Any, axis: int) -> Any:
+        if not x.dtype.is_floating:
+            return function(x, axis)
+        lost = tf.math.is_nan(x)
+        nan = tf.reduce_any(lost, axis)
+        return tf.where(nan, tf.argmax(tf.cast(lost, tf.uint8), axis), function(x, axis))
+
+    return find
+
+
 KERNELS.update(
     sum=_reduction(tf.reduce_sum, tf.reduce_any), mean=_reduction(tf.reduce_mean),
     prod=_reduction(tf.reduce_prod, tf.reduce_all), max=_reduction(tf.reduce_max, tf.reduce_any),
     min=_reduction(tf.reduce_min, tf.reduce_all), any=_test(tf.reduce_any), all=_test(tf.reduce_all),
-    argmax=tf.argmax, argmin=tf.argmin, cumsum=tf.cumsum, cumprod=tf.math.cumprod,
+    argmax=_position(tf.argmax), argmin=_position(tf.argmin), cumsum=tf.cumsum, cumprod=tf.math.cumprod,
 )  # fmt: skip

@@ -94,5 +94,6 @@ def cast(x: torch.Tensor, dtype: str) -> Any:
 
 @kernel
 def print_tensor(x: torch.Tensor, message: str) -> Any:
-    print(message, x.detach().cpu().numpy())  # noqa: T201 - that is the op
+    host = x.detach().cpu()
+    print(message, (host.float() if host.dtype == torch.bfloat16 else host).numpy())  # noqa: T201 - that is the op
     return x

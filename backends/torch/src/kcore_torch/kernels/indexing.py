@@ -23,10 +23,10 @@ def gather(x: torch.Tensor, indices: torch.Tensor, axis: int) -> Any:
         try:
             # The fast path of embeddings; the CPU refuses negative indices, other devices cannot.
             return F.embedding(indices if x.device.type == "cpu" else _positive(indices, len(x)), x)
-        except IndexError:
+        except (IndexError, RuntimeError):  # the latter for rows of nothing
             pass
     index: Any = (*[slice(None)] * axis, indices.long())
-    return x[index]
+    return x[index] if indices.ndim else x[index].clone()  # PyTorch takes a scalar index for a view
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -22,6 +23,8 @@ def mean(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 @kernel
 def var(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
+    if x.numel() == 0 and axis:  # torch.var warns of nothing
+        return torch.mean(x, axis, keepdims)
     return torch.var(x, axis, correction=0, keepdim=keepdims) if axis else torch.square(x - x)
 
 
@@ -33,12 +36,30 @@ def prod(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
     return result
 
 
-def _extreme(fn: Any) -> Any:
-    # amax and amin share the gradient of ties evenly.
-    return lambda x, axis, keepdims: fn(x, axis, keepdims) if axis else x.clone()
+def _extreme(fn: Any, of_nothing: Any) -> Any:
+    def reduce(x: torch.Tensor, axis: tuple[int, ...], keepdims: bool) -> Any:
+        if not axis:
+            return x.clone()
+        if x.numel() == 0 and any(x.shape[a] == 0 for a in axis):
+            shape = [1 if i in axis else n for i, n in enumerate(x.shape) if keepdims or i not in axis]
+            return x.new_full(shape, of_nothing(x.dtype))
+        return fn(x, axis, keepdims)  # amax and amin share the gradient of ties evenly
+
+    return reduce
 
 
-kernels.update(max=_extreme(torch.amax), min=_extreme(torch.amin))
+def _limit(dtype: torch.dtype, sign: int) -> Any:
+    """The least (sign -1) or largest value of a dtype."""
+    if dtype.is_floating_point:
+        return sign * math.inf
+    if dtype == torch.bool:
+        return sign > 0
+    return torch.iinfo(dtype).max if sign > 0 else torch.iinfo(dtype).min
+
+
+kernels.update(
+    max=_extreme(torch.amax, lambda dtype: _limit(dtype, -1)), min=_extreme(torch.amin, lambda dtype: _limit(dtype, 1))
+)
 
 
 def _truth(fn: Any) -> Any:
