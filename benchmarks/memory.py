@@ -11,6 +11,7 @@ exit status is 1 when one backend grows more.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import gc
 import json
@@ -32,10 +33,8 @@ COLUMNS = (0, 10, 25, 50, 100, 150, 200)
 def resident_kib() -> int:
     """The process's resident memory (Linux), after what is free has been given back to the system."""
     gc.collect()
-    try:
+    with contextlib.suppress(OSError):  # another C library: its pools stay in the number
         ctypes.CDLL("libc.so.6").malloc_trim(0)
-    except OSError:  # another C library: its pools stay in the number
-        pass
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
@@ -129,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         name for name, info in plugin.discover().items() if name == "numpy" or info.installed_framework()
     ]  # fmt: skip
     results = {name: in_process(name, arguments) for name in backends}
-    print(f"{arguments.rounds} rounds of build, fit, predict, clear_session; resident memory", table(results), sep="\n\n")
+    print(f"{arguments.rounds} rounds of build, fit, predict, clear_session:", table(results), sep="\n\n")
     grown = [name for name, found in results.items() if growth(found) > LIMIT_KIB]
     print(f"\ngrows: {', '.join(grown)}" if grown else f"\nflat: at most {LIMIT_KIB:.0f} KiB a round")
     return 1 if grown else 0

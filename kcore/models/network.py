@@ -17,7 +17,7 @@ from kcore.models.configuration import Configuration
 from kcore.models.execution import GraphExecution, run_key
 from kcore.models.topology import get_source_inputs, map_graph, node_key
 from kcore.models.tracing import needs_only, set_inputs
-from kcore.utils.generic_utils import object_list_uid, to_list, unpack_singleton
+from kcore.utils.generic_utils import to_list, unpack_singleton
 from kcore.utils.objects import has_arg
 
 __all__ = ["Network", "get_source_inputs"]

@@ -121,7 +121,7 @@ class Compiling(_Network):
         self._set_keras_attributes(self._plan)
 
     def _new_steps(self, *, compiled: bool) -> Steps:
-        parts = (
+        parts: Any = (
             self._plan, self._feed_inputs, lambda: [m for m in self._layer_metrics() if hasattr(m, "_call_result")],
             lambda: self.updates, lambda: self.state_updates,
         )  # fmt: skip
@@ -236,7 +236,7 @@ class Compiling(_Network):
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """The metrics that `compile` was told, with these tensors accumulated: name to result."""
-        found = {}
+        found: dict[str, Any] = {}
         for output, weight in self._measured(y, y_pred, sample_weight):
             found |= {m.name: measure(m, output, None) for m in output.metrics}
             found |= {m.name: measure(m, output, weight) for m in output.weighted_metrics}

@@ -1,4 +1,4 @@
-"""`run_eagerly`: steps whose Python code runs anew for every batch, op by op, so that one can print and set breakpoints.
+"""`run_eagerly`: steps whose Python code runs anew for every batch, op by op, for prints and breakpoints.
 
 The layers' `call`, losses and metrics run on tensors that know their values (`kcore.graph.eager`); then the graph that
 they made is evaluated, uncompiled. So a step computes what the compiled one does, only slowly.

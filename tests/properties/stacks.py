@@ -314,8 +314,7 @@ class Builder:
         if len(x.shape) == 2:
             return x
         if _masked(x):
-            return layers.GlobalAveragePooling1D()(x) if len(x.shape) == 3 else layers.Lambda(
-                lambda t: K.batch_flatten(t))(x)  # fmt: skip
+            return (layers.GlobalAveragePooling1D() if len(x.shape) == 3 else layers.Lambda(K.batch_flatten))(x)
         return layers.Flatten()(x)
 
 

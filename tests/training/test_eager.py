@@ -1,4 +1,4 @@
-"""`run_eagerly` runs the users' code for every batch, on tensors that know their values, and computes what compiled code computes."""
+"""`run_eagerly` runs users' code for every batch, on tensors that know their values, with the same results."""
 
 from __future__ import annotations
 
