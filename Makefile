@@ -29,7 +29,7 @@ $(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PROJECTS))
 	$(PIP) --upgrade pip setuptools wheel
 	$(PIP) torch==2.13.0
 	$(PIP) tensorflow-cpu jax jaxlib "mlx[cpu]"
-	$(PIP) numpy h5py pluggy pyyaml pytest pytest-xdist hypothesis ruff mypy scikit-learn pillow
+	$(PIP) numpy h5py pluggy pyyaml pytest pytest-xdist hypothesis ruff mypy scikit-learn pillow scipy pandas pydot
 	for project in $(PROJECTS); do $(PIP) --no-deps --no-build-isolation --editable ./$$project || exit 1; done
 	touch $@
 

@@ -92,6 +92,18 @@ class UnsafeFileError(FileFormatError):
     """A file asks for code to be run or for a path outside its folder, and nobody opted in."""
 
 
+class MissingPackageError(KcoreError, ImportError):
+    """An optional package that a function needs is not installed; the message says which and how to get it."""
+
+
+class MissingProgramError(KcoreError, OSError):
+    """A program outside of Python that a function calls is not installed."""
+
+
+class DownloadError(KcoreError, OSError):
+    """A file could not be fetched from where it is published."""
+
+
 class BackendError(KcoreError):
     """Something is wrong with a backend plug-in, not with the user's model."""
 

@@ -20,6 +20,9 @@ HEAVY = {
     "pandas",
     "scipy",
     "yaml",
+    "PIL",
+    "pydot",
+    "sklearn",
 }
 
 
@@ -38,6 +41,7 @@ def modules_after(code):
         "import kcore",
         "import kcore; kcore.config.floatx(); kcore.errors",
         "import kcore.plugin; kcore.plugin.BackendInfo",
+        "import kcore.preprocessing, kcore.datasets, kcore.utils.download, kcore.utils.io_utils",
     ],
 )
 def test_nothing_heavy_is_imported(code):

@@ -27,6 +27,10 @@ ALLOWED = {
     ): "SPEC section 1: the default that keras.json is created with (config.DEFAULTS)",
     ("layers/keras1.py", "tf"): "the value of Keras 1's argument dim_ordering, which means channels_last",
     ("saving/legacy.py", "theano"): "what old files say in their attribute 'backend'; their kernels are flipped",
+    (
+        "datasets/public.py",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    ): "where Keras' public data sets are today",
     ("aliases.py", "tensorflow.keras"): "an import path that Keras scripts use (aliases.ALIASES)",
 }
 

@@ -210,9 +210,9 @@ FAULTS: tuple[Fault, ...] = (
             "gru|recurrence"),
     _kernel("labels beyond the classes are the last", "out of range", "sparse_softmax_crossentropy", lambda k: (
         lambda t, x: k(t.clamp(max=x.shape[-1] - 1), x)), "crossentropy"),
-    _kernel("a kernel answers in NumPy", "silent fallback", "sign", lambda k: lambda x: np.sign(x.numpy()), "sign|natives"),
+    _kernel("a kernel answers in NumPy", "silent fallback", "sign", lambda k: lambda x: np.sign(x.numpy()), "sign"),
     _kernel("a kernel leaves the device", "silent fallback", "floor", lambda k: lambda x: k(x).to("meta"),
-            "^floor$|natives"),
+            "^floor$"),
     # --- gradients ---
     _gradient("exp by NumPy has no gradient", "silent fallback", "exp", _by_numpy(np.exp)),
     _gradient("tanh is detached", "lost gradient", "tanh", lambda k: lambda x: k(x.detach())),

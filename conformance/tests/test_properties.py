@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 
 from kcore.backend import active
 from kcore.backend.reference.backend import NumpyBackend
+from kcore.graph.function import Function
 from kcore.ops import REGISTRY
 from kcore.ops.edges import Edge, specials
 from kcore_conformance.compare import Mismatch, same
-from kcore_conformance.properties import PROPERTIES
-from kcore_conformance.trial import Search, examine
+from kcore_conformance.properties import PROPERTIES, Property, examples, values
+from kcore_conformance.trial import Search, Trial, examine
 
 BY_NAME = {p.name: p for p in PROPERTIES}
 
@@ -67,6 +69,66 @@ def test_a_fault_is_found_by_its_property(name: str) -> None:
     assert not _found(backend, op_name, prop)
     backend.kernels = {**backend.kernels, op_name: kernel}
     assert _found(backend, op_name, prop)
+
+
+#: The op that properties of several examples are tried with.
+TOGETHER = {p.name: "elu" if p.name == "override" else "tanh" for p in PROPERTIES if p.together is not None}
+
+
+@pytest.fixture
+def compiling(monkeypatch: pytest.MonkeyPatch) -> NumpyBackend:
+    """The reference backend under another name, which says that it compiles."""
+    backend = NumpyBackend()
+    backend.name = "compiling"
+    backend.capabilities = replace(backend.capabilities, compiles=True, dtypes=backend.capabilities.dtypes)
+    monkeypatch.setitem(active._loaded, "compiling", backend)
+    return backend
+
+
+def _searched(backend: Any, prop: Property, count: int) -> Trial:
+    with active.backend_scope(backend.name):
+        return examine(REGISTRY[TOGETHER[prop.name]], prop, backend, Search(count, 0, backend.capabilities.dtypes))
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_what_fails_together_is_found_and_shrunk_alone(name: str, compiling: NumpyBackend) -> None:
+    right = np.tanh if TOGETHER[name] == "tanh" else lambda x, alpha=1.0: np.where(x > 0, x, alpha * np.expm1(x))
+
+    def wrong(x: Any, *rest: Any) -> Any:
+        return np.where(x > 0.25, np.asarray(0.5, x.dtype), right(x, *rest)).astype(x.dtype)
+
+    compiling.kernels = {**compiling.kernels, TOGETHER[name]: wrong}
+    finding = _searched(compiling, BY_NAME[name], 20).finding
+    assert finding is not None
+    assert finding.arguments is not None
+    assert finding.listed is not None or finding.arguments["x"].size == 1
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_several_examples_are_one_function(name: str, compiling: NumpyBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(examples.function, "Function", lambda *a: made.append(a) or Function(*a))
+    trial = _searched(compiling, BY_NAME[name], 8)
+    assert trial.finding is None
+    assert trial.examples > len(made)
+    assert len(made) <= 4  # listed and drawn ones, here and on the reference
+
+
+def test_what_fails_only_together_is_told(compiling: NumpyBackend) -> None:
+    def jealous(backend: Any, op: Any, several: Any) -> None:
+        raise Mismatch("not beside others")
+
+    finding = _searched(compiling, replace(BY_NAME["compiled"], together=jealous), 4).finding
+    assert finding is not None
+    assert finding.message == "several examples in one function: not beside others"
+    assert finding.arguments is None
+
+
+@pytest.mark.parametrize("op_name", ["ceil", "sign", "log", "rsqrt"])
+def test_numbers_of_low_precision_also_have_a_range(op_name: str) -> None:
+    x = np.array([3.5e-9, 4.2e-24, 1.1754944e-38, 1.0], "float32")  # float16 has the last only
+    with active.backend_scope("numpy") as backend:
+        values.low_precision(backend, REGISTRY[op_name], {"x": x[:, None]})
 
 
 def test_elements_count_each_or_by_the_largest() -> None:

@@ -12,6 +12,7 @@ through the NumPy references on host copies, so that every primitive is there. G
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,11 +22,16 @@ from kcore.backend import array_api_kernels, array_api_windows
 from kcore.backend.host import host_kernels
 from kcore.backend.value_style import ValueStyleBackend
 from kcore.graph.ir import TensorSpec
-from kcore.ops import dtypes
+from kcore.ops import REGISTRY, dtypes
+
+#: Sums, extremes and positions of no elements: namespaces give other answers, refuse, or never return.
+_REDUCTIONS = frozenset({
+    "sum", "prod", "mean", "max", "min", "any", "all", "argmax", "argmin", "reduce_to", "matmul"
+})  # fmt: skip
 
 
 class ArrayAPIBackend(ValueStyleBackend):
-    """Kernels over a namespace; a subclass may replace or add some in `self.kernels`.
+    """Kernels over a namespace; a subclass may replace or add some by `self.use`.
 
     Args:
         xp: the namespace: a module with the functions and dtypes of the standard.
@@ -39,8 +45,30 @@ class ArrayAPIBackend(ValueStyleBackend):
         self.capabilities = replace(type(self).capabilities, dtypes=frozenset(self._dtypes))
         self.array_type = type(xp.asarray(0.0))
         self.kernels = host_kernels(self)
-        self.kernels.update(array_api_kernels.table(xp, self.native_dtype))
-        self.kernels.update(array_api_windows.table(xp))
+        self.use(array_api_kernels.table(xp, self.native_dtype))
+        self.use(array_api_windows.table(xp))
+
+    def use(self, kernels: Mapping[str, Callable[..., Any]]) -> None:
+        """Put kernels, by op name, in place of those that are there.
+
+        Those of reductions and matrix products never see an empty array: what is left of nothing is answered here.
+        """
+        for name, kernel in kernels.items():
+            self.kernels[name] = self._but_of_nothing(name, kernel) if name in _REDUCTIONS else kernel
+
+    def _but_of_nothing(self, name: str, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        """The kernel; where an operand is empty the reference, which then depends on shapes and dtypes only."""
+        reference: Any = REGISTRY[name].reference
+
+        def kernel_or_reference(*arguments: Any) -> Any:
+            if not any(0 in getattr(x, "shape", ()) for x in arguments):
+                return kernel(*arguments)
+            dtype = self.spec_of(arguments[0]).dtype
+            host = dtypes.numpy_dtype(dtype)
+            result = np.asarray(reference(*(np.zeros(x.shape, host) if self.is_native(x) else x for x in arguments)))
+            return self.asarray(result, dtype if result.dtype == host else dtypes.name_of(result.dtype))
+
+        return kernel_or_reference
 
     def native_dtype(self, name: str) -> Any:
         """The namespace's dtype of that name; bfloat16 is computed in float32 where there is none."""

@@ -6,7 +6,6 @@ strict and immutable namespaces serve. Functions that a namespace lacks (newer o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -90,17 +89,6 @@ def _reductions(xp: Any, dtype_of: Any) -> Kernels:
     def reduction(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims) if axis else x
 
-    def extreme(function: Callable[..., Any], sign: int) -> Callable[..., Any]:
-        reduce = reduction(function)
-
-        def of_nothing(x: Any, axis: tuple[int, ...], keepdims: bool) -> Any:
-            if not any(x.shape[a] == 0 for a in axis):
-                return reduce(x, axis, keepdims)
-            shape = tuple(1 if i in axis else n for i, n in enumerate(x.shape) if keepdims or i not in axis)
-            return xp.full(shape, _limit(xp, x.dtype, sign), dtype=x.dtype)
-
-        return of_nothing
-
     def typed(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims, dtype=x.dtype) if axis else x
 
@@ -108,23 +96,14 @@ def _reductions(xp: Any, dtype_of: Any) -> Kernels:
         return lambda x, axis: xp.astype(function(x, axis=axis), xp.int64)
 
     kernels = {
-        "sum": typed(xp.sum), "prod": typed(xp.prod), "mean": reduction(xp.mean), "max": extreme(xp.max, -1),
-        "min": extreme(xp.min, 1), "any": reduction(xp.any), "all": reduction(xp.all), "argmax": found(xp.argmax),
+        "sum": typed(xp.sum), "prod": typed(xp.prod), "mean": reduction(xp.mean), "max": reduction(xp.max),
+        "min": reduction(xp.min), "any": reduction(xp.any), "all": reduction(xp.all), "argmax": found(xp.argmax),
         "argmin": found(xp.argmin),
     }  # fmt: skip
     for op, name in (("cumsum", "cumulative_sum"), ("cumprod", "cumulative_prod")):
         if hasattr(xp, name):
             kernels[op] = _running(getattr(xp, name))
     return kernels
-
-
-def _limit(xp: Any, dtype: Any, sign: int) -> Any:
-    """What no number of a dtype exceeds (sign 1) or falls below (-1): the extreme of no elements."""
-    if xp.isdtype(dtype, "real floating"):
-        return sign * math.inf
-    if xp.isdtype(dtype, "bool"):
-        return sign > 0
-    return xp.iinfo(dtype).max if sign > 0 else xp.iinfo(dtype).min
 
 
 def _running(function: Callable[..., Any]) -> Callable[..., Any]:

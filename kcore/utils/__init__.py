@@ -11,9 +11,12 @@ _ROOMS: Final[dict[str, str]] = {
         CustomObjectScope Progbar custom_object_scope deserialize_keras_object get_custom_objects
         serialize_keras_object""",
     "kcore.utils.data_utils": "GeneratorEnqueuer OrderedEnqueuer Sequence",
+    "kcore.utils.download": "get_file",
+    "kcore.utils.io_utils": "H5Dict HDF5Matrix",
+    "kcore.utils.vis_utils": "model_to_dot plot_model",
     "kcore.utils.np_utils": "normalize to_categorical",
     "kcore.random": "set_random_seed",
-    "kcore.utils.layer_utils": "convert_all_kernels_in_model print_summary",
+    "kcore.utils.layer_utils": "convert_all_kernels_in_model get_source_inputs print_summary",
 }
 _WHERE: Final = {name: room for room, names in _ROOMS.items() for name in names.split()}
 

@@ -21,6 +21,14 @@ _END = "kcore: the generator is at its end"
 _shared: Any = None
 
 
+def __getattr__(name: str) -> Any:
+    if name in ("get_file", "validate_file"):  # their place in Keras; the network is imported when they are
+        from kcore.utils import download
+
+        return getattr(download, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class Sequence:
     """A data set in batches: safer with several workers than a generator, and it knows its length.
 

@@ -82,6 +82,58 @@ def test_a_namespace_may_leave_the_name_bool_to_python() -> None:
     assert backend.spec_of(backend.kernels["less"](backend.asarray([1.0]), backend.asarray([2.0]))).dtype == "bool"
 
 
+class Fussy:
+    """NumPy's functions for a namespace that reduces no empty arrays."""
+
+    REFUSING = ("sum", "prod", "mean", "max", "min", "any", "all", "argmax", "argmin", "matmul")
+
+    def __getattr__(self, name: str) -> Any:
+        return self._refusing(name) if name in self.REFUSING else getattr(np, name)
+
+    @staticmethod
+    def _refusing(name: str) -> Any:
+        def function(*arrays: Any, **options: Any) -> Any:
+            assert all(x.size for x in arrays), f"{name} was given an empty array"
+            return getattr(np, name)(*arrays, **options)
+
+        return function
+
+
+def _of_nothing(name: str) -> Iterator[tuple[Any, ...]]:
+    """Arguments of a primitive that has nothing to reduce, or many times nothing."""
+    dtypes = ("bool",) if name in ("any", "all") else ("float16", "float32", "int32", "uint8")
+    for dtype in dtypes if name != "mean" else dtypes[:2]:
+        if name == "matmul":
+            yield from ((np.zeros((2, k), dtype), np.zeros((k, n), dtype)) for k, n in ((0, 3), (3, 0), (0, 0)))
+        elif name == "reduce_to":
+            yield from ((np.zeros((2, 0, 3), dtype), to) for to in ((2, 1, 3), (1, 3), (0, 1), ()))
+        elif name.startswith("arg"):
+            yield np.zeros((2, 0, 3), dtype), 2
+        else:
+            settings = [(axis, keep) for axis in ((0,), (1,), (0, 1, 2)) for keep in (False, True)]
+            yield from ((np.zeros((2, 0, 3), dtype), *s) for s in settings)
+
+
+@pytest.mark.parametrize("name", [*Fussy.REFUSING, "reduce_to"])
+def test_what_is_left_of_nothing_needs_no_namespace(name: str) -> None:
+    class Over(ArrayAPIBackend):
+        name = "fussy"
+
+    backend = Over(Fussy())
+    for arguments in _of_nothing(name):
+        got, want = backend.kernels[name](*arguments), np.asarray(REGISTRY[name].reference(*arguments))
+        assert isinstance(got, np.ndarray)
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(got, want)
+
+
+def test_kernels_that_a_backend_uses_see_no_empty_reduction() -> None:
+    backend = OverNumpy()
+    backend.use({"sum": lambda x, axis, keepdims: np.max(x, axis=axis, keepdims=keepdims)})
+    assert backend.kernels["sum"](np.ones((2, 3)), (0, 1), False) == 1  # the kernel that was given
+    assert backend.kernels["sum"](np.ones((2, 0)), (0, 1), False) == 0
+
+
 def test_arrays_come_in_by_one_door_that_may_be_replaced() -> None:
     seen = []
 

@@ -23,7 +23,7 @@ GROUPS = {
     "layers": ["layers"],
     "training": ["training", "optimizers", "optimizer_state", "models"],
     "functions": [
-        "activations", "losses", "metrics", "regularizers", "constraints", "initializers", "configs",
+        "activations", "losses", "metrics", "regularizers", "constraints", "initializers", "configs", "preprocessing",
     ],
 }  # fmt: skip
 
@@ -37,8 +37,6 @@ KNOWN = {
     "them (10 of 12 trials above the tolerance of 2e-4); even the exact answer, in float64, is 2.9e-4 off",
     "training/callbacks/early_restore_not_stopped": "ill-conditioned in the same way: with inputs moved by one unit in "
     "the last place Keras 2.3.1 itself is 6.6e-4 to 6.3e-3 off its own numbers (12 of 12 trials); we are 6e-4 to 2e-3",
-    "training/generator/fit_sequence": "needs kcore.preprocessing, which is not there yet",
-    "training/generator/image_flow": "needs kcore.preprocessing, which is not there yet",
 }
 
 

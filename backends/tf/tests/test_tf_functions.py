@@ -331,3 +331,12 @@ def test_executables_are_compiled_on_request(monkeypatch):
     monkeypatch.setenv(COMPILE_VARIABLE, "1")
     for a, b in zip(Function([x], wanted)([data]), plain, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_pooling_nothing_has_a_gradient() -> None:
+    """TensorFlow 2.21 with oneDNN ends the process in its own gradient of an empty batch."""
+    with active.backend_scope("tensorflow"):
+        x = placeholder((None, 4, 4, 1), "float32")
+        grads = gradients(K["max_pool"](x, (2, 2), (2, 2), "valid", "channels_last"), [x])
+        (got,) = Function([x], grads)([np.zeros((0, 4, 4, 1), "float32")])
+    assert got.shape == (0, 4, 4, 1)

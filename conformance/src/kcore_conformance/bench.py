@@ -29,12 +29,13 @@ from kcore_conformance.result import Outcome
 from kcore_conformance.settings import Selection
 from kcore_conformance.trial import SHRINKING, Finding, Search, Trial, describe, examine, once
 
-#: Told of a unit and arguments before they are run; a worker keeps them for the case that it dies of them.
-Watch = Callable[[Unit, Mapping[str, Any]], None]
+#: Told of a unit and arguments (None: of several examples) before they are run; a worker keeps them for the case that
+#: it dies of them.
+Watch = Callable[[Unit, Mapping[str, Any] | None], None]
 
 
 #: MiB of growth after which a bench lets go of what it can.
-_MUCH = 128
+_MUCH = 256
 
 
 class Bench:

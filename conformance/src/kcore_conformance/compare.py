@@ -35,6 +35,11 @@ def expected_dtype(declared: str, available: frozenset[str]) -> str:
     return declared
 
 
+def place_of(value: Any) -> str:
+    """Where a native tensor says that it is; most frameworks call it `device`."""
+    return str(getattr(value, "device", ""))
+
+
 def _with_arrays(compare: Callable[P, None]) -> Callable[P, None]:
     """A comparison whose Mismatch carries both arrays."""
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kcore.backend import active
 from kcore.ops import REGISTRY
 from kcore.ops.spec import Op
 from kcore_conformance.properties import PROPERTIES, Property
@@ -58,8 +59,9 @@ def level_of(op: Op, prop: Property) -> int:
 def plan(selection: Selection) -> list[Unit]:
     """All units of a selection: by level, on each the checks first, then the ops by name."""
     units = [Unit(c.level, "check", c.topic, c.name) for c in all_checks()]
+    backend = active.backend()
     units += [
-        Unit(level_of(op, prop), "op", op.name, prop.name, prop.share)
+        Unit(level_of(op, prop), "op", op.name, prop.name, prop.share_on(backend))
         for op in sorted(REGISTRY.values(), key=lambda op: op.name)
         if op.cases is not None
         for prop in PROPERTIES

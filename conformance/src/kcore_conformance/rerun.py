@@ -31,7 +31,8 @@ def rerun(example: Example, backend: Any) -> tuple[bool, str]:
     if unit.kind == "check":
         finding = run_check(unit, backend)
     elif (arguments := _arguments(example, backend)) is None:
-        outcome = Bench(backend).run(unit, unit.wanted(SETTINGS["default"]))
+        _, prop = op_and_property(unit)
+        outcome = Bench(backend).run(unit, SETTINGS["default"].wanted(prop.share_on(backend)))
         finding = None if outcome.good else Finding(outcome.message)
         lines.append(f"  {outcome.examples} examples")
     else:

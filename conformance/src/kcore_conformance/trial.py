@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import hypothesis
@@ -21,6 +21,9 @@ from kcore_conformance.properties import Property
 
 #: Seconds that one counter-example may be shrunk: where each example is compiled, shrinking it fully takes minutes.
 SHRINKING = 20.0
+
+#: Examples that are run together: compilers need more than twice the time for twice the code when it is much.
+_MOST_TOGETHER = 16
 
 Arguments = dict[str, Any]
 
@@ -59,7 +62,7 @@ class Search:
         seed: where the draws start; the same seed draws the same examples in every process.
         dtypes: the dtypes that the backend has.
         accept: only examples of which this is true count; None for all.
-        watch: told of each example's arguments before it is run.
+        watch: told of each example's arguments before it is run; of None before several are run together.
         listed: whether the examples that the declaration lists are run too, before any is drawn.
         shrinking: seconds that a counter-example may be shrunk.
     """
@@ -68,7 +71,7 @@ class Search:
     seed: int
     dtypes: frozenset[str]
     accept: Callable[[Arguments], bool] | None = None
-    watch: Callable[[Arguments], None] | None = None
+    watch: Callable[[Arguments | None], None] | None = None
     listed: bool = True
     shrinking: float = SHRINKING
 
@@ -93,24 +96,78 @@ class _Record:
 
 
 def examine(op: Op, prop: Property, backend: Any, search: Search) -> Trial:
-    """Run the property over listed, then over drawn examples, until one fails; a drawn one is shrunk."""
-    tried = 0
-    for i, arguments in enumerate(prop.listed(op, search.dtypes) if search.listed else ()):
-        if search.accept is None or search.accept(arguments):
-            tried += 1
-            if search.watch is not None:
-                search.watch(arguments)
-            finding = once(op, prop, backend, arguments)
-            if finding is not None:
-                finding.listed = i
-                return Trial(tried, finding)
-    if not search.count:
-        return Trial(tried)
+    """Run the property over listed, then over drawn examples, until one fails; a drawn one is shrunk.
+
+    Where the backend compiles, examples are run together first, if the property can. Only when some of them fail is
+    each run by itself, to find the one and to shrink it.
+    """
+    listed = _run_listed(op, prop, backend, search) if search.listed else Trial(0)
+    if listed.finding is not None or not search.count:
+        return listed
     drawn = _drawn(op, prop, backend, search)
-    return Trial(tried + drawn.examples, drawn.finding)
+    return Trial(listed.examples + drawn.examples, drawn.finding)
+
+
+def _run_listed(op: Op, prop: Property, backend: Any, search: Search) -> Trial:
+    examples = {
+        i: arguments
+        for i, arguments in enumerate(prop.listed(op, search.dtypes))
+        if search.accept is None or search.accept(arguments)
+    }
+    error = _together(op, prop, backend, search, list(examples.values()))
+    if error is _HOLDS:
+        return Trial(len(examples))
+    for tried, (i, arguments) in enumerate(examples.items(), 1):
+        if search.watch is not None:
+            search.watch(arguments)
+        finding = once(op, prop, backend, arguments)
+        if finding is not None:
+            finding.listed = i
+            return Trial(tried, finding)
+    return Trial(len(examples), _only_together(error))
+
+
+#: What `_together` returns where the property holds for all.
+_HOLDS = object()
+
+
+def _together(op: Op, prop: Property, backend: Any, search: Search, examples: Sequence[Arguments]) -> Any:
+    """Run examples as one: _HOLDS, the exception, or None where there is nothing to gain from it."""
+    if prop.together is None or len(examples) < 2 or not backend.capabilities.compiles:
+        return None
+    if search.watch is not None:
+        search.watch(None)
+    try:
+        for i in range(0, len(examples), _MOST_TOGETHER):
+            prop.together(backend, op, [plain.copy(x) for x in examples[i : i + _MOST_TOGETHER]])
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong will be looked at closely
+        return error
+    return _HOLDS
+
+
+def _only_together(error: Exception | None) -> Finding | None:
+    """The finding where several examples fail in one function, and none of them alone."""
+    return error and Finding(f"several examples in one function: {describe(error)}", None, error)
 
 
 def _drawn(op: Op, prop: Property, backend: Any, search: Search) -> Trial:
+    """Over drawn examples, together if that serves."""
+    if prop.together is None or search.count < 2 or not backend.capabilities.compiles:
+        return _one_by_one(op, prop, backend, search)
+    examples: list[Arguments] = []
+    collecting = replace(prop, run=lambda backend, op, arguments: examples.append(plain.copy(arguments)))
+    trial = _one_by_one(op, collecting, backend, replace(search, watch=None))
+    if trial.finding is not None:  # they could not be drawn
+        return trial
+    error = _together(op, prop, backend, search, examples)
+    if error is _HOLDS:
+        return trial
+    # The same seed draws the same examples.
+    trial = _one_by_one(op, prop, backend, search)
+    return Trial(trial.examples, trial.finding or _only_together(error))
+
+
+def _one_by_one(op: Op, prop: Property, backend: Any, search: Search) -> Trial:
     record = _Record()
 
     @hypothesis.seed(search.seed)

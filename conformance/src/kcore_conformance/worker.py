@@ -53,7 +53,7 @@ def _load(start: Mapping[str, Any]) -> tuple[contextlib.AbstractContextManager[A
         backend.configure(memory_growth=True)
     box = Path(start["box"])
 
-    def watch(unit: Unit, arguments: Mapping[str, Any]) -> None:
+    def watch(unit: Unit, arguments: Mapping[str, Any] | None) -> None:
         box.write_text(json.dumps(replay.Example(unit, arguments).as_dict()), encoding="utf-8")
 
     return scope, Bench(backend, strict=start["strict"], watch=watch, shrinking=start["shrinking"])

@@ -269,7 +269,7 @@ class _Worker:
             (example,) = replay.read(str(self._box))
         except ArgumentError:  # nothing was written, or only in part
             return Example(unit)
-        return example if example.unit == unit else Example(unit)
+        return example if example.unit.name == unit.name else Example(unit)
 
     def rest(self) -> None:
         """Between two subjects: let the worker free what it can; renew it when it is too large all the same."""

@@ -12,16 +12,10 @@ from kcore import layers
 from kcore.errors import KcoreError
 from kcore.graph.ir import TensorSpec
 from kcore.ops import REGISTRY, dtypes
-from kcore_conformance.checks.drawing import Recorded, over_draws
-from kcore_conformance.compare import Mismatch, expected_dtype, same
+from kcore_conformance.compare import Mismatch, expected_dtype, place_of, same
 from kcore_conformance.registry import check
 
 X = np.linspace(-1, 1, 6, dtype="float32").reshape(2, 3)
-
-
-def _place(value: Any) -> str:
-    """Where a native tensor says that it is; most frameworks call it `device`."""
-    return str(getattr(value, "device", ""))
 
 
 # --- devices and capabilities -----------------------------------------------------------------------------------------
@@ -29,18 +23,18 @@ def _place(value: Any) -> str:
 
 @check(1, "devices")
 def scopes_place_tensors_and_end(backend: Any) -> None:
-    before = _place(backend.asarray(X, "float32"))
+    before = place_of(backend.asarray(X, "float32"))
     for name in backend.devices():
         with backend.device_scope(name):
             inside = backend.asarray(X, "float32")
             state = backend.read(backend.new_state(X, "float32", "v"))
-            if _place(inside) != _place(state):
-                raise Mismatch(f"in {name} tensors are on {_place(inside)}, state on {_place(state)}")
+            if place_of(inside) != place_of(state):
+                raise Mismatch(f"in {name} tensors are on {place_of(inside)}, state on {place_of(state)}")
             with backend.device_scope(backend.devices()[0]):
                 pass
-            if _place(backend.asarray(X, "float32")) != _place(inside):
+            if place_of(backend.asarray(X, "float32")) != place_of(inside):
                 raise Mismatch(f"an inner scope that ended still places tensors outside {name}")
-        if _place(backend.asarray(X, "float32")) != before:
+        if place_of(backend.asarray(X, "float32")) != before:
             raise Mismatch(f"the scope of {name} goes on after its end")
     if len(backend.devices()) != len(set(backend.devices())):
         raise Mismatch(f"devices() repeats names: {backend.devices()}")
@@ -48,7 +42,7 @@ def scopes_place_tensors_and_end(backend: Any) -> None:
 
 @check(1, "devices")
 def scopes_end_after_an_error(backend: Any) -> None:
-    before = _place(backend.asarray(X, "float32"))
+    before = place_of(backend.asarray(X, "float32"))
     for name in backend.devices():
         try:
             with backend.device_scope(name):
@@ -57,7 +51,7 @@ def scopes_end_after_an_error(backend: Any) -> None:
             pass
         else:
             raise Mismatch("a device scope swallows errors")
-        if _place(backend.asarray(X, "float32")) != before:
+        if place_of(backend.asarray(X, "float32")) != before:
             raise Mismatch(f"the scope of {name} goes on after an error inside")
 
 
@@ -110,38 +104,6 @@ def sums_do_not_stall(backend: Any) -> None:
     for name, want in (("sum", 4096.0), ("mean", 1.0)):
         got = REGISTRY[name].public(x)
         same(np.float32(backend.to_numpy(got)), np.float32(want), f"{name} of 4096 ones in float16", 1e-3)
-
-
-#: Shapes are computed on the host, as NumPy vectors.
-_ON_HOST = frozenset({"shape", "size"})
-
-# --- native results ---------------------------------------------------------------------------------------------------
-
-
-@check(3, "natives")
-def results_are_native_and_where_operands_are(backend: Any) -> None:
-    """A kernel that quietly computes elsewhere gives itself away by what it returns, or by which device holds it."""
-    place = _place(backend.asarray(X, "float32"))
-    for op in sorted(REGISTRY.values(), key=lambda op: op.name):
-        if op.cases is None or op.random or not op.tensor_params or op.name in _ON_HOST:
-            continue
-
-        def run(d: Recorded, op: Any = op) -> None:
-            arguments = dict(op.cases(d))
-            for p in op.tensor_params:
-                value = arguments.get(p)
-                if isinstance(value, list):
-                    arguments[p] = [backend.asarray(v, dtypes.name_of(np.asarray(v).dtype)) for v in value]
-                elif value is not None:
-                    arguments[p] = backend.asarray(value, dtypes.name_of(np.asarray(value).dtype))
-            result = op.public(**arguments)
-            for r in result if op.multiple else [result]:
-                if not backend.is_native(r):
-                    raise Mismatch(f"{op.name} gives {type(r).__name__}, which is no native tensor")
-                if _place(r) != place:
-                    raise Mismatch(f"{op.name} leaves its result on {_place(r)!r}, its operands are on {place!r}")
-
-        over_draws(backend, run, 1, op.name)
 
 
 @check(2, "empty")

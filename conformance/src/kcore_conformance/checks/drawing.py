@@ -15,14 +15,20 @@ import numpy as np
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 
-from kcore.ops import REGISTRY, dtypes
+from kcore.graph import function
+from kcore.ops import REGISTRY
 from kcore.ops.cases import Real, Values
+from kcore.ops.spec import Op
 from kcore_conformance.compare import Mismatch
 from kcore_conformance.draws import HypothesisDraw
+from kcore_conformance.properties.examples import natives, on_host, results, symbolic
 from kcore_conformance.registry import check
 
 #: Examples that a law gets.
 EXAMPLES = 6
+
+#: The end of it is the shape of a rank.
+_SHAPE = (2, 1, 2, 3)
 
 
 class Recorded(HypothesisDraw):
@@ -31,6 +37,10 @@ class Recorded(HypothesisDraw):
     def __init__(self, draw: Callable[..., Any], dtypes: frozenset[str]) -> None:
         super().__init__(draw, dtypes)
         self.given: list[Any] = []
+
+    def shape(self, min_rank: int = 0, max_rank: int = 3, max_side: int = 4) -> tuple[int, ...]:
+        """A shape, one of each rank: laws are about numbers, and compilers need their time for each shape."""
+        return tuple(min(n, max_side) for n in _SHAPE[len(_SHAPE) - self.integer(min_rank, max_rank) :])
 
     def integer(self, low: int, high: int) -> int:
         """An integer, both bounds included."""
@@ -81,24 +91,34 @@ def over_draws(backend: Any, test: Callable[[Recorded], None], examples: int, se
 
 
 class Ops:
-    """The ops of K on one backend, from NumPy arrays to NumPy arrays, computed at once."""
+    """The ops of K on one backend, from NumPy arrays to NumPy arrays.
+
+    They are computed at once, but for composites on a backend that compiles: at once, it would compile each of their
+    many parts.
+    """
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
+        self._functions: dict[Any, function.Function] = {}
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         op = REGISTRY[name]
+        run = self._compiled if self._backend.capabilities.compiles and not op.is_primitive else self._at_once
+        return lambda *arguments, **named: run(op, {**dict(zip(op.params, arguments, strict=False)), **named})
 
-        def native(value: Any) -> Any:
-            if isinstance(value, np.ndarray):
-                return self._backend.asarray(value, dtypes.name_of(value.dtype))
-            return [native(v) for v in value] if isinstance(value, list) else value
+    def _at_once(self, op: Op, arguments: dict[str, Any]) -> Any:
+        result = op.public(**natives(self._backend, op, arguments))
+        return [on_host(self._backend, r) for r in result] if op.multiple else on_host(self._backend, result)
 
-        def run(*arguments: Any, **named: Any) -> Any:
-            result = op.public(*map(native, arguments), **{k: native(v) for k, v in named.items()})
-            return [self._backend.to_numpy(r) for r in result] if op.multiple else self._backend.to_numpy(result)
-
-        return run
+    def _compiled(self, op: Op, arguments: dict[str, Any]) -> Any:
+        made, placeholders, feeds = symbolic(op, arguments)
+        rest = {k: v for k, v in made.items() if k not in op.tensor_params}
+        given = [p for p in op.tensor_params if arguments.get(p) is not None]
+        key = (op.name, repr(rest), *given, *((a.shape, a.dtype) for a in feeds))
+        if key not in self._functions:
+            self._functions[key] = function.Function(placeholders, results(op, op.public(**made)))
+        found = self._functions[key](feeds)
+        return found if op.multiple else found[0]
 
 
 def law(topic: str, level: int = 2, examples: int = EXAMPLES) -> Callable[[Callable[[Any, Recorded], None]], Any]:
@@ -106,7 +126,8 @@ def law(topic: str, level: int = 2, examples: int = EXAMPLES) -> Callable[[Calla
 
     def register(run: Callable[[Any, Recorded], None]) -> Any:
         def checked(backend: Any) -> None:
-            over_draws(backend, lambda d: run(Ops(backend), d), examples, f"{topic}.{run.__name__}")
+            op = Ops(backend)
+            over_draws(backend, lambda d: run(op, d), examples, f"{topic}.{run.__name__}")
 
         checked.__name__ = run.__name__
         check(level, f"{topic}, laws")(checked)

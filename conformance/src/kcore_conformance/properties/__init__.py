@@ -34,16 +34,19 @@ def _has_low_precision(op: Op) -> bool:
 
 
 PROPERTIES: tuple[Property, ...] = (
-    Property("eager", _repeats, values.eager),
+    Property("eager", _repeats, values.eager, compiling=0.25),
     Property("declared", _repeats, values.declared, 0.5),
-    Property("compiled", _repeats, values.compiled, 0.3),
-    Property("edges", _repeats, values.edges, 0.0, listed=lambda op, dtypes: op.cases.edges(dtypes)),
-    Property("low precision", _has_low_precision, values.low_precision, 0.2),
+    Property("compiled", _repeats, values.compiled, 0.3, compiling=1.0, together=values.compiled_together),
+    Property("edges", _repeats, values.edges, 0.0, listed=lambda op, dtypes: op.cases.edges(dtypes),
+             together=values.edges_together),
+    Property("low precision", _has_low_precision, values.low_precision, 0.2, together=values.low_precision_together),
     Property("errors", lambda op: True, contracts.errors, 0.0, listed=contracts.refused),
     Property("aliasing", lambda op: not op.random and not op.view, contracts.aliasing, 0.2),
-    Property("override", _native, contracts.override, 0.3),
-    Property("gradient", _differentiable, gradients.by_the_rules, 0.3, 5, listed=gradients.plain_edges),
-    Property("finite differences", _smooth, gradients.by_differences, 0.2, 5, cases=lambda op: op.cases.smooth),
-)
+    Property("override", _native, contracts.override, 0.3, together=contracts.override_together),
+    Property("gradient", _differentiable, gradients.by_the_rules, 0.3, 5, listed=gradients.plain_edges,
+             together=gradients.by_the_rules_together),
+    Property("finite differences", _smooth, gradients.by_differences, 0.2, 5, cases=lambda op: op.cases.smooth,
+             together=gradients.by_differences_together),
+)  # fmt: skip
 
 __all__ = ["PROPERTIES", "Arguments", "Property", "reference"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,10 @@ class Property:
         level: of its own (gradients); None for the op's level.
         cases: what examples are drawn from.
         listed: examples that are tried in every setting, of the backend's dtypes.
+        compiling: the share on backends that compile, where it is another: to compile for one example is dear, for
+            several together it is not.
+        together: `together(backend, op, examples)` raises when it does not hold for some of them: one function for all
+            where each one would be compiled. What it says of one example is what `run` says. None: no such way.
     """
 
     name: str
@@ -44,7 +49,13 @@ class Property:
     share: float = 1.0
     level: int | None = None
     cases: Callable[[Op], Callable[..., Arguments]] = _cases
-    listed: Callable[[Op, frozenset[str]], Sequence[Arguments]] = _nothing
+    listed: Callable[[Op, frozenset[str]], Iterable[Arguments]] = _nothing
+    together: Callable[[Any, Op, Sequence[Arguments]], None] | None = None
+    compiling: float | None = None
+
+    def share_on(self, backend: Any) -> float:
+        """The share of the setting's examples that it gets on a backend."""
+        return self.share if self.compiling is None or not backend.capabilities.compiles else self.compiling
 
 
 def copied(arguments: Arguments) -> Arguments:
@@ -105,18 +116,63 @@ def natives(backend: Any, op: Op, arguments: Arguments) -> Arguments:
     return replaced(op, arguments, lambda a: backend.asarray(a, dtypes.name_of(a.dtype)))
 
 
-def symbolic(op: Op, arguments: Arguments, *, unknown: bool = False) -> tuple[Arguments, list[Any], list[np.ndarray]]:
-    """The arguments with placeholders (of unknown sizes, if wanted), those placeholders, and what to feed them."""
+def symbolic(
+    op: Op, arguments: Arguments, *, unknown: bool = False, narrowed: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Arguments, list[Any], list[np.ndarray]]:
+    """The arguments with placeholders in place of arrays, those placeholders, and what to feed them.
+
+    Args:
+        op: the op.
+        arguments: its arguments.
+        unknown: whether the placeholders' sizes are unknown.
+        narrowed: dtypes of placeholders where they are not the arrays'.
+    """
     feeds: list[np.ndarray] = []
     placeholders: list[Any] = []
 
     def placeholder(a: np.ndarray, *, vague: bool = unknown) -> Any:
+        dtype = dtypes.name_of(a.dtype)
         feeds.append(a)
-        placeholders.append(function.placeholder([None] * a.ndim if vague else a.shape, dtypes.name_of(a.dtype)))
+        shape = [None] * a.ndim if vague else a.shape
+        placeholders.append(function.placeholder(shape, narrowed.get(dtype, dtype)))
         return placeholders[-1]
 
     made = replaced(op, arguments, placeholder, lambda a: placeholder(a, vague=False))
     return made, placeholders, feeds
+
+
+@dataclass(frozen=True)
+class Call:
+    """One example's part of a function.
+
+    Attributes:
+        outputs: symbolic tensors, of any number.
+        placeholders: what they are computed from.
+        feeds: a value for each placeholder.
+    """
+
+    outputs: Sequence[Any]
+    placeholders: Sequence[Any]
+    feeds: Sequence[Any]
+
+
+def run_together(calls: Sequence[Call]) -> list[list[np.ndarray]]:
+    """Arrays for each call's outputs, computed by one function: where functions are compiled, that is done once."""
+    return _parted(calls, lambda joined, feeds: joined(feeds))
+
+
+def run_native_together(backend: Any, calls: Sequence[Call]) -> list[list[Any]]:
+    """Native results for each call's outputs, computed by one function."""
+    return _parted(calls, lambda joined, feeds: joined.run_native(feeds, 0, backend))
+
+
+def _parted(calls: Sequence[Call], run: Callable[[function.Function, list[Any]], Sequence[Any]]) -> list[list[Any]]:
+    outputs = [x for call in calls for x in call.outputs]
+    if not outputs:
+        return [[] for _ in calls]
+    joined = function.Function([p for call in calls for p in call.placeholders], outputs)
+    found = iter(run(joined, [x for call in calls for x in call.feeds]))
+    return [[next(found) for _ in call.outputs] for call in calls]
 
 
 def is_finite(op: Op, arguments: Arguments) -> bool:

@@ -20,6 +20,8 @@ from kcore import backend as K
 from kcore import plugin
 from kcore.backend import active
 from kcore.errors import BackendError
+from kcore.ops import REGISTRY
+from kcore.ops.activation import log_softmax
 from kcore_conformance import runner
 from kcore_conformance.settings import SETTINGS, Selection
 
@@ -109,6 +111,7 @@ def native(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
     return request.param
 
 
+@pytest.mark.parametrize("native", [True], indirect=True, ids=["native"])  # the general way is part of the whole
 def test_convolutions_keep_the_contract(native: bool) -> None:
     report = runner.run("mlx", SETTINGS["default"], Selection(top=5, ops="^conv"))
     assert not report.failures(), "\n".join(f"{o.subject} {o.prop}: {o.message}" for o in report.failures())
@@ -155,19 +158,87 @@ def test_ties_of_a_maximum_go_to_the_first(mlx: Any) -> None:
 
 
 @pytest.mark.parametrize("keepdims", [False, True])
-@pytest.mark.parametrize("name", ["sum", "prod", "mean", "any", "all"])
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "max", "min", "any", "all", "logsumexp"])
 def test_reductions_of_nothing(name: str, keepdims: bool) -> None:
     function = getattr(K, name)
     for shape, axis in (((0,), 0), ((0,), None), ((2, 0, 3), 1), ((2, 0, 3), (0, 2)), ((2, 0), 0), ((0, 2), None)):
-        for dtype in ("float32", "float64"):
+        for dtype in ("float32", "float64", "float16"):
             feed = np.zeros(shape, dtype)
             compute = lambda x, axis=axis: [function(x, axis=axis, keepdims=keepdims)]  # noqa: E731
             np.testing.assert_array_equal(on("mlx", compute, feed)[0], on("numpy", compute, feed)[0], f"{shape} {axis}")
 
 
+def test_products_and_positions_of_nothing(mlx: Any) -> None:
+    for dtype in ("float32", "float64", "int32"):
+        product = mlx.kernels["matmul"](mlx.asarray(np.zeros((2, 0)), dtype), mlx.asarray(np.zeros((0, 3)), dtype))
+        assert mlx.to_numpy(product).tolist() == np.zeros((2, 3)).tolist()
+    for name in ("argmax", "argmin"):
+        found = mlx.kernels[name](mlx.asarray(np.zeros((0, 3))), 1)
+        assert (tuple(found.shape), mlx.spec_of(found).dtype) == ((0,), "int64")
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((0,), 0), ((2, 0, 3), 1), ((0, 3), 0), ((3, 0), 0), ((2, 3), 1)])
+def test_nothing_may_be_gathered_and_scattered(mlx: Any, shape: Any, axis: int) -> None:
+    nothing, updates = mlx.asarray(np.zeros(0), "int32"), np.zeros((*shape[:axis], 0, *shape[axis + 1 :]))
+    assert mlx.kernels["gather"](mlx.asarray(np.ones(shape)), nothing, axis).shape == updates.shape
+    scattered = mlx.to_numpy(mlx.kernels["scatter_add"](nothing, mlx.asarray(updates), shape, axis))
+    np.testing.assert_array_equal(scattered, np.zeros(shape))
+
+
 def test_the_size_of_a_scalar_is_one(mlx: Any) -> None:
     for _ in range(20):
         assert int(mlx.kernels["prod"](mlx.asarray(np.zeros(0), "int32"), (0,), False)) == 1
+
+
+# --- edges --------------------------------------------------------------------------------------------------------
+
+INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+
+
+@pytest.mark.parametrize("name", ["floor_divide", "mod"])
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_no_division_of_integers_ends_the_process(mlx: Any, name: str, dtype: str) -> None:
+    limits = np.iinfo(dtype)
+    some = np.array(sorted({v for v in (0, 1, 7, -1, -7, limits.max, limits.min) if v >= limits.min}), dtype)
+    x, y = np.repeat(some, len(some)), np.tile(some, len(some))
+    with np.errstate(all="ignore"):
+        want = REGISTRY[name].reference(x, y)
+    got = mlx.to_numpy(mlx.kernels[name](mlx.asarray(x, dtype), mlx.asarray(y, dtype)))
+    assert got.dtype == want.dtype
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_floats_are_divided_downwards(mlx: Any, dtype: str) -> None:
+    some = np.array([0, 1, -1, 0.5, -2.5, 7, -7, 1e-4, 91, 12, math.inf, -math.inf, math.nan], dtype)
+    x, y = np.repeat(some, len(some)), np.tile(some, len(some))
+    with np.errstate(all="ignore"):
+        want = np.floor_divide(x, y)
+    got = mlx.to_numpy(mlx.kernels["floor_divide"](mlx.asarray(x, dtype), mlx.asarray(y, dtype)))
+    np.testing.assert_array_equal(got, want)
+
+
+def test_erf_has_all_its_digits_near_zero(mlx: Any) -> None:
+    from kcore.ops.elementwise import erf
+
+    x = np.concatenate([-np.logspace(-37, 0.5, 200), np.linspace(-0.03, 0.03, 200)]).astype("float32")
+
+    def both(x: Any) -> Any:
+        y = erf(x)
+        first = K.gradients(K.sum(y), [x])[0]
+        return [y, first, K.gradients(K.sum(first), [x])[0]]
+
+    y, first, second = on("mlx", both, x)
+    slope = np.array([2 / math.sqrt(math.pi) * math.exp(-v * v) for v in x.astype("float64")])
+    np.testing.assert_allclose(y, [math.erf(v) for v in x], rtol=3e-6)
+    np.testing.assert_allclose(first, slope, rtol=1e-5)
+    np.testing.assert_allclose(second, -2 * x * slope, rtol=1e-5)
+
+
+def test_log_softmax_of_large_numbers_keeps_its_digits() -> None:
+    x = np.array([[3e30, 3e30], [1e8, 1e8]], "float32")
+    got = on("mlx", lambda x: [log_softmax(x)], x)[0]
+    np.testing.assert_allclose(got, np.full((2, 2), -math.log(2)), rtol=1e-6)
 
 
 # --- double precision ---------------------------------------------------------------------------------------------

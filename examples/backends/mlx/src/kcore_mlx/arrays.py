@@ -5,7 +5,6 @@ What is not here is what `kcore.backend.array_api` gives every namespace.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,25 +33,12 @@ def cast(x: mx.array, dtype: str) -> mx.array:
 # --- reductions ---------------------------------------------------------------------------------------------------
 
 
-#: What is left of nothing: MLX's loops over empty arrays read what is not theirs, and may not end.
-_OF_NOTHING = {"sum": 0, "prod": 1, "mean": math.nan, "any": False, "all": True}
+def _reduction(function: Callable[..., mx.array]) -> Callable[..., mx.array]:
+    """In the operand's dtype, which MLX widens; never called with empty arrays, over which MLX's loops may not end."""
+    return lambda x, axis, keepdims: function(x, axis=axis, keepdims=keepdims).astype(x.dtype) if axis else x
 
 
-def _reduction(name: str) -> Callable[..., mx.array]:
-    function = getattr(mx, name)
-
-    def reduction(x: mx.array, axis: Dims, keepdims: bool) -> mx.array:
-        if not axis:
-            return x
-        if x.size == 0 and name in _OF_NOTHING:
-            shape = [1 if i in axis else n for i, n in enumerate(x.shape) if keepdims or i not in axis]
-            return mx.full(shape, mx.array(_OF_NOTHING[name], x.dtype))
-        return function(x, axis=axis, keepdims=keepdims).astype(x.dtype)
-
-    return reduction
-
-
-KERNELS.update({name: _reduction(name) for name in ("sum", "prod", "mean", "max", "min", "any", "all")})
+KERNELS.update({name: _reduction(getattr(mx, name)) for name in ("sum", "prod", "mean", "max", "min", "any", "all")})
 
 
 @kernel
@@ -60,7 +46,7 @@ def reduce_to(x: mx.array, shape: Dims) -> mx.array:
     """x summed to the shape that was broadcast to x's."""
     lead = x.ndim - len(shape)
     axes = (*range(lead), *(i + lead for i, n in enumerate(shape) if n == 1 and x.shape[i + lead] != 1))
-    return mx.reshape(KERNELS["sum"](x, axes, True), tuple(shape))
+    return mx.reshape(mx.sum(x, axis=axes, keepdims=True).astype(x.dtype), tuple(shape))
 
 
 # --- indices ------------------------------------------------------------------------------------------------------
@@ -81,8 +67,11 @@ def gather(x: mx.array, indices: mx.array, axis: int) -> mx.array:
 @kernel
 def scatter_add(indices: mx.array, updates: mx.array, shape: Dims, axis: int) -> mx.array:
     """Zeros with the updates added at the indices."""
+    zeros = mx.zeros(shape, updates.dtype)
+    if not zeros.size or not updates.size:
+        return zeros
     places = (slice(None),) * axis + (_within(indices, shape[axis]),)
-    return mx.zeros(shape, updates.dtype).at[places].add(updates)
+    return zeros.at[places].add(updates)
 
 
 @kernel

@@ -34,7 +34,7 @@ class MlxBackend(ArrayAPIBackend):
 
     def __init__(self) -> None:
         super().__init__(mx)
-        self.kernels.update(KERNELS)
+        self.use(KERNELS)
 
     def from_host(self, array: np.ndarray, dtype: str) -> mx.array:
         """A copy; MLX takes plain memory layouts only, and makes float32 of float64 unless told."""

@@ -1,7 +1,7 @@
 """Elementwise kernels: MLX's functions, but for edges (NaN, ties, division by zero) and for double precision.
 
 Edges are decided by `where`, so that MLX's own gradient is the declared one. MLX computes `exp`, `sin`, `cos` and `erf`
-of float64 in float32, and much that is made of them; those here are exact.
+of float64 in float32, and much that is made of them; those here are exact. Functions of the array API are not here.
 """
 
 from __future__ import annotations
@@ -16,16 +16,6 @@ from kcore.ops import REGISTRY
 from kcore_mlx.table import KERNELS, is_float, kernel, with_gradient
 
 One = Callable[[mx.array], mx.array]
-
-KERNELS.update({
-    "add": mx.add, "subtract": mx.subtract, "multiply": mx.multiply, "negative": mx.negative, "square": mx.square,
-    "abs": mx.abs, "sqrt": mx.sqrt, "rsqrt": mx.rsqrt, "log": mx.log, "log1p": mx.log1p, "expm1": mx.expm1,
-    "tanh": mx.tanh, "isnan": mx.isnan, "isfinite": mx.isfinite, "where": mx.where, "round": mx.round,
-    "floor": mx.floor, "ceil": mx.ceil, "equal": mx.equal, "not_equal": mx.not_equal, "greater": mx.greater,
-    "greater_equal": mx.greater_equal, "less": mx.less, "less_equal": mx.less_equal, "logical_and": mx.logical_and,
-    "logical_or": mx.logical_or, "logical_not": mx.logical_not, "divide": mx.divide,
-})  # fmt: skip
-
 
 # --- double precision ---------------------------------------------------------------------------------------------
 
@@ -45,20 +35,25 @@ def _cos(x: mx.array) -> mx.array:
 
 
 def _erf(x: mx.array) -> mx.array:
-    return mx.array(REGISTRY["erf"].reference(np.array(x)), mx.float64)
+    if x.dtype == mx.float64:
+        return mx.array(REGISTRY["erf"].reference(np.array(x)), mx.float64)
+    s = x * x
+    series = x * (2 / math.sqrt(math.pi)) * (1 - s * (1 / 3 - s * (1 / 10 - s * (1 / 42 - s / 216))))
+    return mx.where(mx.abs(x) < 0.3, series, mx.erf(x))  # MLX's has three digits near 0
 
 
 _exp64 = with_gradient(lambda x: mx.power(mx.array(math.e, mx.float64), x), lambda g, x: g * _exp64(x))
 _sin64 = with_gradient(_sin, lambda g, x: g * _cos64(x))
 _cos64 = with_gradient(_cos, lambda g, x: -g * _sin64(x))
-_erf64 = with_gradient(_erf, lambda g, x: g * (2 / math.sqrt(math.pi)) * _exp64(-x * x))
+erf = with_gradient(_erf, lambda g, x: g * (2 / math.sqrt(math.pi)) * exp(-x * x))
 
+exp = _in_double(mx.exp, _exp64)
 sigmoid = _in_double(mx.sigmoid, lambda x: (1 + mx.tanh(x / 2)) / 2)
 _softplus64 = with_gradient(lambda x: relu(x) + mx.log1p(_exp64(-mx.abs(x))), lambda g, x: g * sigmoid(x))
 
 KERNELS.update({
-    "exp": _in_double(mx.exp, _exp64), "sigmoid": sigmoid, "sin": _in_double(mx.sin, _sin64),
-    "cos": _in_double(mx.cos, _cos64), "erf": _in_double(mx.erf, _erf64),
+    "rsqrt": mx.rsqrt, "exp": exp, "sigmoid": sigmoid, "erf": erf, "sin": _in_double(mx.sin, _sin64),
+    "cos": _in_double(mx.cos, _cos64),
     "softplus": _in_double(lambda x: mx.logaddexp(x, mx.zeros_like(x)), _softplus64),
 })  # fmt: skip
 
@@ -99,19 +94,28 @@ def power(x: mx.array, y: mx.array) -> mx.array:
     return mx.where(positive, above, mx.power(mx.where(positive, one, x), mx.stop_gradient(y)))
 
 
+def _divisible(y: mx.array) -> tuple[mx.array, mx.array]:
+    """Where integers are 0, or -1, by which MLX's division may end the process; and the integers with 1 there."""
+    trap = mx.logical_and(y <= 0, y + 1 >= 0)
+    return trap, mx.where(trap, mx.ones_like(y), y)
+
+
 @kernel
 def floor_divide(x: mx.array, y: mx.array) -> mx.array:
-    """Rounded towards minus infinity; for integers 0 where y is 0, for floats what x / y is there. No gradient."""
+    """Rounded towards minus infinity; NaN of infinite dividends; an integer by 0 is 0. No gradient."""
     x, y = mx.stop_gradient(x), mx.stop_gradient(y)
-    zero = y == 0
-    quotient = mx.floor_divide(x, mx.where(zero, mx.ones_like(y), y))
-    return mx.where(zero, x / y if is_float(x) else mx.zeros_like(x), quotient)
+    if not is_float(x):
+        trap, divisor = _divisible(y)
+        return mx.where(trap, x * y, mx.floor_divide(x, divisor))
+    exact = mx.round((x - mx.remainder(x, y)) / y)  # MLX's rounds x / y, perhaps over an integer
+    below = mx.logical_and(x != 0, (x < 0) != (y < 0)).astype(x.dtype)
+    return mx.where(y == 0, x / y, mx.where(mx.abs(x) < mx.abs(y), -below, exact))
 
 
 @kernel
 def mod(x: mx.array, y: mx.array) -> mx.array:
-    """The remainder, of y's sign; for integers 0 where y is 0."""
+    """The remainder, of y's sign; an integer modulo 0 is 0."""
     if is_float(x):
         return mx.remainder(x, y)
-    zero = y == 0
-    return mx.where(zero, mx.zeros_like(x), mx.remainder(x, mx.where(zero, mx.ones_like(y), y)))
+    trap, divisor = _divisible(y)
+    return mx.where(trap, mx.zeros_like(x), mx.remainder(x, divisor))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import mlx.core as mx
@@ -21,13 +22,19 @@ def softmax(x: mx.array, axis: int) -> mx.array:
 
 @kernel
 def log_softmax(x: mx.array, axis: int) -> mx.array:
-    """log(softmax(x))."""
-    return x - mx.logsumexp(x, axis=axis, keepdims=True)
+    """log(softmax(x)); the largest is taken off first, beside which the logarithm of large numbers would vanish."""
+    if not x.size:
+        return x
+    shifted = x - mx.stop_gradient(mx.max(x, axis=axis, keepdims=True))
+    return shifted - mx.logsumexp(shifted, axis=axis, keepdims=True)
 
 
 @kernel
 def logsumexp(x: mx.array, axis: Dims, keepdims: bool) -> mx.array:
-    """log(sum(exp(x)))."""
+    """log(sum(exp(x))); of nothing, which MLX refuses, minus infinity."""
+    if not x.size:
+        shape = [1 if i in axis else n for i, n in enumerate(x.shape) if keepdims or i not in axis]
+        return mx.full(shape, -math.inf, x.dtype)
     return mx.logsumexp(x, axis=axis, keepdims=keepdims) if axis else x
 
 
