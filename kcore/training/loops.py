@@ -97,13 +97,15 @@ def training_callbacks(model: Any, own: Iterable[Any] | None, count_mode: str,
     """Averages, progress bar, the user's callbacks and the history, told of model and run."""
     names = model.metrics_names
     model.history = cbks.History()
-    found: list[Any] = [cbks.BaseLogger(stateful_metrics=names[1:])]
+    found: list[Any] = [cbks.BaseLogger()]
     if params["verbose"] == "line":
         found.append(cbks.LineLogger())
     elif params["verbose"]:
-        found.append(cbks.ProgbarLogger(count_mode, stateful_metrics=names[1:]))
+        found.append(cbks.ProgbarLogger(count_mode))
+    for logger in found:
+        logger.stateful_metrics = model._stateful_names()  # a step of the user's own may find out while it runs
     found += [*(own or []), model.history]
-    metrics = [*names, *(f"val_{n}" for n in names)] if params["do_validation"] else list(names)
+    metrics = [*names, *(f"val_{n}" for n in names)] if params["do_validation"] else names
     callbacks = cbks.CallbackList(found)
     callbacks.set_model(model._get_callback_model())
     callbacks.set_params({"metrics": metrics, **params})

@@ -85,6 +85,7 @@ class TrainingMixin(Compiling):
         if validation is not None:
             loops.should_run_validation(validation_freq, 0)
         self._make_train_function()
+        self._steps.train(feed.weighted)  # a step of the user's own is traced now, and says what it logs
         run = loops.training_callbacks(self, callbacks, "samples" if steps_per_epoch is None else "steps", {
             "batch_size": cadence.batch_size, "epochs": epochs, "steps": steps_per_epoch, "samples": feed.samples,
             "verbose": verbose, "do_validation": validation is not None,
