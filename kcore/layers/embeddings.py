@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kcore import backend as K
-from kcore.errors import ShapeError
+from kcore.errors import DataError, ShapeError
 from kcore.layers import parameters
 from kcore.layers.base import Layer, check_positive
 
@@ -77,8 +79,20 @@ class Embedding(Layer):
         merged = (n if m is None else m for m, n in zip(lengths, received, strict=True))
         return (input_shape[0], *merged, self.output_dim)
 
+    def check_data(self, data: np.ndarray) -> None:
+        """Raise DataError when data that are fed straight into the layer hold an integer that has no vector.
+
+        Models ask before they compute: a kernel could not say so everywhere (it takes the nearest vector).
+        """
+        if data.size and not (data.min() >= 0 and data.max() < self.input_dim):
+            raise DataError(
+                f"{self.name} (Embedding) has vectors for the integers 0 to {self.input_dim - 1} (input_dim="
+                f"{self.input_dim}), but the data go from {data.min()} to {data.max()}. input_dim must be the largest "
+                "integer plus 1."
+            )
+
     def call(self, inputs: Any) -> Any:
-        """The vectors of the integers."""
+        """The vectors of the integers; of those out of range, the nearest."""
         if K.dtype(inputs) != "int32":
             inputs = K.cast(inputs, "int32")
         return K.gather(self.embeddings, inputs)

@@ -54,8 +54,7 @@ class CustomSteps:
     def feed(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Feed:
         """Checked arrays. Targets need not be those of the model's outputs: a step may have any, or none."""
         model = self.model
-        inputs = data.as_arrays(x, model._feed_input_names, "input")
-        data.check_shapes(inputs, model._feed_input_names, model._feed_shapes(), "input")
+        inputs = model._checked_inputs(x)
         names = list(model.output_names)
         if isinstance(y, Mapping):
             y = [y[name] for name in names if name in y]
