@@ -16,7 +16,8 @@ from hypothesis.internal.conjecture import engine
 from kcore import plugin
 from kcore.backend import active
 from kcore.hookspecs import hookimpl
-from kcore.ops import REGISTRY, spec
+from kcore.ops import REGISTRY
+from kcore.ops.eager import inside_a_body
 
 Plant = Callable[[Any], Any]
 
@@ -71,11 +72,8 @@ def _body(name: str) -> Callable[..., Any]:
     op = REGISTRY[name]
 
     def run(*arguments: Any) -> Any:
-        spec._eager_depth += 1
-        try:
+        with inside_a_body():
             return op.body(*arguments)  # type: ignore[misc]
-        finally:
-            spec._eager_depth -= 1
 
     return run
 
