@@ -9,7 +9,15 @@ STAMP := $(VENV)/.kcore-installed
 PROJECTS := . backends/torch backends/jax backends/tf conformance examples/backends/mlx
 TESTS := $(wildcard kcore tests backends/*/tests conformance/tests examples/backends/*/tests)
 
-.PHONY: venv demo test golden proof lint bench clean
+# Random stacks of layers on all backends, others each time: ARGS="-k jax".
+stacks: $(STAMP)
+	@KCORE_STACKS=$${KCORE_STACKS:-300} $(PY) -m pytest -q tests/properties $(ARGS)
+
+# 200 rounds of build, fit, predict, clear_session on each backend: ARGS="--backend torch --rounds 50".
+memory: $(STAMP)
+	$(PY) benchmarks/memory.py $(ARGS)
+
+.PHONY: venv demo test golden proof stacks memory lint bench clean
 
 venv: $(STAMP)
 
@@ -21,7 +29,7 @@ $(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PROJECTS))
 	$(PIP) --upgrade pip setuptools wheel
 	$(PIP) torch==2.13.0
 	$(PIP) tensorflow-cpu jax jaxlib "mlx[cpu]"
-	$(PIP) numpy h5py pluggy pyyaml pytest pytest-xdist hypothesis ruff mypy scikit-learn pillow scipy pandas pydot
+	$(PIP) numpy h5py pluggy pyyaml pytest pytest-xdist hypothesis ruff mypy scikit-learn pillow scipy pandas pydot matplotlib tensorboard
 	for project in $(PROJECTS); do $(PIP) --no-deps --no-build-isolation --editable ./$$project || exit 1; done
 	touch $@
 

@@ -6,10 +6,9 @@ package costs nothing and brings no framework. Rows are added to `_ATTRIBUTES`; 
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from typing import Any, Final
 
+from kcore import lazy
 from kcore.version import __version__
 
 # Public names that are not submodules: name -> module that defines it.
@@ -27,17 +26,8 @@ __all__ = ["__version__", *_ATTRIBUTES]  # noqa: PLE0604 - the table says which
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name or a submodule when it is first touched (PEP 562)."""
-    if name in _ATTRIBUTES:
-        value = getattr(importlib.import_module(_ATTRIBUTES[name]), name)
-        globals()[name] = value
-        return value
-    # `find_spec` first: an ImportError from inside an existing submodule must not look like a missing name.
-    if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}") is not None:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return lazy.attribute(__name__, name, _ATTRIBUTES)
 
 
 def __dir__() -> list[str]:
-    """List the lazy names too."""
-    return sorted({*globals(), *_ATTRIBUTES})
+    return lazy.names(__name__, _ATTRIBUTES)

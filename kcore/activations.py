@@ -7,7 +7,7 @@ from typing import Any
 
 from kcore import backend as K
 from kcore.errors import ArgumentError, ShapeError
-from kcore.utils.objects import deserialize_keras_object
+from kcore.utils.objects import deserialize_keras_object, resolve
 
 
 def softmax(x: Any, axis: int = -1) -> Any:
@@ -96,11 +96,5 @@ def get(identifier: Any) -> Callable[..., Any]:
     """An activation function from its name; None gives `linear`, and callables are returned as they are."""
     if identifier is None:
         return linear
-    if isinstance(identifier, (str, Mapping)):
-        return deserialize(identifier)  # type: ignore[arg-type,no-any-return]
-    if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
-    raise ArgumentError(
-        f"Could not interpret activation function identifier: {identifier!r}. Expected a name such as 'relu', or a "
-        "function of a tensor."
-    )
+    expected = "a name such as 'relu', or a function of a tensor"
+    return resolve(identifier, deserialize, "activation function", expected)  # type: ignore[no-any-return]

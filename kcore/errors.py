@@ -112,6 +112,12 @@ class FileFormatError(KcoreError, ValueError, OSError):
     """
 
 
+class MissingKeyError(KcoreError, KeyError):
+    """A name that is not among those that are there; the message lists them."""
+
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
+
+
 class MissingFileError(FileFormatError, FileNotFoundError, keras=OSError):
     """There is no file where one was to be read."""
 

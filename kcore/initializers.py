@@ -16,7 +16,7 @@ from kcore import config as settings
 from kcore import random as core_random
 from kcore.errors import ArgumentError, ShapeError
 from kcore.ops.dtypes import numpy_dtype
-from kcore.utils.objects import deserialize_keras_object, serialize_keras_object
+from kcore.utils.objects import as_configuration, deserialize_keras_object, resolve, serialize_keras_object
 
 Array = np.ndarray
 Shape = Sequence[int]
@@ -341,13 +341,5 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 def get(identifier: Any) -> Callable[..., Any]:
     """An initializer from a name, a configuration, or a callable `f(shape, dtype=None)` (returned as it is)."""
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)  # type: ignore[no-any-return]
-    if isinstance(identifier, str):
-        return deserialize({"class_name": identifier, "config": {}})  # type: ignore[no-any-return]
-    if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
-    raise ArgumentError(
-        f"Could not interpret initializer identifier: {identifier!r}. Expected a name such as 'glorot_uniform', a "
-        "configuration, or a callable that takes a shape."
-    )
+    expected = "a name such as 'glorot_uniform', a configuration, or a callable that takes a shape"
+    return resolve(as_configuration(identifier), deserialize, "initializer", expected)  # type: ignore[no-any-return]

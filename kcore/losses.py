@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from kcore import backend as K
-from kcore.errors import ArgumentError
 from kcore.utils.losses_utils import Reduction, compute_weighted_loss
-from kcore.utils.objects import deserialize_keras_object, serialize_keras_object
+from kcore.utils.objects import deserialize_keras_object, resolve, serialize_keras_object
 
 # --- functions --------------------------------------------------------------------------------------------------------
 
@@ -357,10 +356,5 @@ def get(identifier: Any) -> Any:
     """
     if identifier is None:
         return None
-    if isinstance(identifier, (str, Mapping)):
-        return deserialize(identifier)
-    if callable(identifier):
-        return identifier
-    raise ArgumentError(
-        f"Expected a loss as a name, a function (y_true, y_pred), a Loss object or a configuration; got {identifier!r}."
-    )
+    expected = "a name, a function (y_true, y_pred), a Loss object or a configuration"
+    return resolve(identifier, deserialize, "loss", expected)

@@ -12,7 +12,8 @@ import importlib.metadata
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -367,7 +368,8 @@ def _load(claim: _Claim) -> Any:
     _check_api(claim, info)
     where = f"The backend {claim.name!r} ({claim.source})"
     try:
-        answers = _manager(claim).hook.kcore_load_backend()
+        with _seeds_untouched():
+            answers = _manager(claim).hook.kcore_load_backend()
     except Exception as error:
         if isinstance(error, ImportError) or info.installed_framework() is None:
             raise _missing_framework(claim, info, error) from error
@@ -375,6 +377,21 @@ def _load(claim: _Claim) -> Any:
     if len(answers) != 1:
         raise BackendError(f"{where} must return one backend from kcore_load_backend; got {len(answers)}.")
     return answers[0]
+
+
+@contextmanager
+def _seeds_untouched() -> Iterator[None]:
+    """Frameworks may draw random numbers while they are imported; a seeded program must not notice when that is."""
+    import random
+
+    import numpy as np
+
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - what programs seed
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
 
 
 def loaded() -> list[Any]:

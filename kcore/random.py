@@ -8,7 +8,7 @@ way a draw depends on a key alone: its site's seed, the number of the call, and 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,34 @@ def eager_words(backend: Any, seed: int | None) -> tuple[Any, Any]:
 def reset() -> None:
     """Restart the counts of eager draws (part of K.clear_session)."""
     _eager_calls.clear()
+
+
+def get_state() -> dict[str, Any]:
+    """The states of Python's and NumPy's generators and the counts of eager draws, as plain data and arrays.
+
+    >>> state = get_state()
+    >>> first = np.random.rand()
+    >>> set_state(state)
+    >>> bool(np.random.rand() == first)
+    True
+    """
+    import random
+
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(legacy=False),  # noqa: NPY002
+        "eager_calls": dict(_eager_calls),
+    }
+
+
+def set_state(state: Mapping[str, Any]) -> None:
+    """Go on where `get_state` was called."""
+    import random
+
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])  # noqa: NPY002
+    _eager_calls.clear()
+    _eager_calls.update(state["eager_calls"])
 
 
 def set_random_seed(seed: int, portable: bool | None = None) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kcore import backend as K
-from kcore.errors import ArgumentError
-from kcore.utils.objects import deserialize_keras_object, serialize_keras_object
+from kcore.utils.objects import as_configuration, deserialize_keras_object, resolve, serialize_keras_object
 
 
 class Regularizer:
@@ -76,13 +75,5 @@ def get(identifier: Any) -> Callable[[Any], Any] | None:
     """A regularizer from a name, a configuration, or a function of a tensor; None stays None."""
     if identifier is None:
         return None
-    if isinstance(identifier, Mapping):
-        return deserialize(identifier)  # type: ignore[no-any-return]
-    if isinstance(identifier, str):
-        return deserialize({"class_name": identifier, "config": {}})  # type: ignore[no-any-return]
-    if callable(identifier):
-        return identifier  # type: ignore[no-any-return]
-    raise ArgumentError(
-        f"Could not interpret regularizer identifier: {identifier!r}. Expected a name such as 'l2', a configuration, "
-        "or a function of a tensor."
-    )
+    expected = "a name such as 'l2', a configuration, or a function of a tensor"
+    return resolve(as_configuration(identifier), deserialize, "regularizer", expected)  # type: ignore[no-any-return]

@@ -319,3 +319,13 @@ def test_the_decorator_of_old_optimizers_is_there():
         return loss, params
 
     assert get_updates(None, ["w"], [], "loss") == get_updates(None, "loss", ["w"]) == ("loss", ["w"])
+
+
+def test_an_optimizer_that_the_backend_does_not_know_is_refused():
+    with pytest.raises(ValueError, match="Expected an optimizer as a name, an Optimizer object or a configuration"):
+        optimizers.get(object())
+    wrapped = optimizers.TFOptimizer(object())
+    with pytest.raises(ValueError, match="does not know <object .*> as an optimizer of its library"):
+        wrapped.get_updates(K.sum(K.variable([1.0])), [])
+    with pytest.raises(NotImplementedError, match="no configuration"):
+        wrapped.get_config()

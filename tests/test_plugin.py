@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import random
 import sys
 import types
 import warnings
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -183,6 +185,27 @@ def test_load_gives_the_same_object_each_time(installed):
     toy = installed.add("toy", Toy(aliases=("t", "tee")))
     assert plugin.load("toy") is plugin.load("tee") is plugin.load("t") is toy.backend
     assert toy.loads == 1
+
+
+def test_loading_leaves_seeds_alone(installed):
+    class Drawing(Toy):
+        @hookimpl
+        def kcore_load_backend(self):
+            random.random()
+            np.random.rand()  # noqa: NPY002 - what programs seed
+            return self.backend
+
+    def draws():
+        return random.random(), np.random.rand()  # noqa: NPY002
+
+    installed.add("toy", Drawing())
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    expected = draws()
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    plugin.load("toy")
+    assert draws() == expected
 
 
 def test_loading_by_name_imports_no_other_plugin(installed):

@@ -38,6 +38,16 @@ class Capabilities:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+class NativeOptimizer(Protocol):
+    """An optimizer of the backend's library as a pure function. Its hyperparameters are its own business."""
+
+    def init(self, params: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The state before the first step on parameters of these values."""
+
+    def step(self, params: list[Any], grads: list[Any], state: list[Any]) -> tuple[list[Any], list[Any]]:
+        """New parameters and state, sharing no memory with the old; all native tensors."""
+
+
 @runtime_checkable
 class Backend(Protocol):
     """A loaded backend.
@@ -53,6 +63,9 @@ class Backend(Protocol):
 
     One with `capabilities.sparse` has `is_sparse(value) -> bool` for any value, `from_sparse(SparseArray, dtype)` and
     `to_sparse(native) -> SparseArray`; its sparse tensors are native ones (`is_native`, `spec_of` with `sparse=True`).
+
+    One whose library has optimizers may have `native_optimizer(object) -> NativeOptimizer`, or None for objects that
+    are none.
     """
 
     name: str

@@ -8,6 +8,7 @@ from typing import Any
 from kcore.backend import nest
 from kcore.backend.tensors import int_shape
 from kcore.errors import ArgumentError, ShapeError
+from kcore.graph import ir
 from kcore.graph.ir import Symbolic
 from kcore.ops import control, creation, elementwise, shaping, structural
 from kcore.ops.spec import spec_of
@@ -58,7 +59,8 @@ def rnn(
     job = _Rnn(step_function, inputs, list(initial_states), tuple(constants or ()), mask, bool(go_backwards))
     steps = spec_of(sequences[0]).shape[1]
     leaves = [*sequences, *nest.flatten(job.states), *job.constants, mask]
-    if unroll or not any(isinstance(x, Symbolic) for x in leaves):
+    now = ir.at_once() and steps is not None  # step by step, so that one can look into the step function
+    if unroll or now or not any(isinstance(x, Symbolic) for x in leaves):
         steps = steps if steps is not None else input_length
         if not steps:
             raise ShapeError(

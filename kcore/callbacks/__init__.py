@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kcore.callbacks.backup import BackupAndRestore
 from kcore.callbacks.base import Callback, CallbackList
 from kcore.callbacks.control import (
     EarlyStopping,
@@ -11,10 +12,12 @@ from kcore.callbacks.control import (
     ReduceLROnPlateau,
     TerminateOnNaN,
 )
+from kcore.callbacks.line import LineLogger
 from kcore.callbacks.reporting import BaseLogger, CSVLogger, History, ProgbarLogger, RemoteMonitor
+from kcore.callbacks.tensorboard import TensorBoard
 
 __all__ = [
-    "BaseLogger", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History", "LambdaCallback",
-    "LearningRateScheduler", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau", "RemoteMonitor",
-    "TerminateOnNaN",
+    "BackupAndRestore", "BaseLogger", "CSVLogger", "Callback", "CallbackList", "EarlyStopping", "History",
+    "LambdaCallback", "LearningRateScheduler", "LineLogger", "ModelCheckpoint", "ProgbarLogger", "ReduceLROnPlateau",
+    "RemoteMonitor", "TensorBoard", "TerminateOnNaN",
 ]  # fmt: skip

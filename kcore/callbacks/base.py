@@ -5,6 +5,7 @@ Which hooks a callback really defines is found out once per run, so that a batch
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 import warnings
@@ -26,6 +27,8 @@ class Callback:
 
     validation_data: Any = None
     model: Any = None
+    #: Methods of the class that would do nothing as this object is set up; the list leaves them out.
+    idle_hooks: tuple[Any, ...] = ()
     params: dict[str, Any]
 
     def __init__(self) -> None:
@@ -39,6 +42,18 @@ class Callback:
     def set_model(self, model: Any) -> None:
         """Called once before the run."""
         self.model = model
+
+    def get_state(self) -> dict[str, Any]:
+        """What must survive a restart of the run: plain data and arrays. `BackupAndRestore` keeps it."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with what `get_state` gave; comes after `on_train_begin`, and possibly again after `on_epoch_begin`."""
+        self.__dict__.update(copy.deepcopy(state))
+
+    def _get(self, *names: str) -> dict[str, Any]:
+        """Attributes by name, for `get_state`."""
+        return {name: getattr(self, name) for name in names}
 
     def on_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Before a training batch; logs hold "batch" and "size"."""
@@ -92,9 +107,11 @@ class Callback:
 
 
 def defines(callback: Any, *names: str) -> bool:
-    """Whether a callback has a hook of its own under one of the names."""
+    """Whether a callback has a hook of its own under one of the names, and one that does something (`idle_hooks`)."""
+    idle = getattr(callback, "idle_hooks", ())
     return any(
-        name in getattr(callback, "__dict__", ()) or getattr(type(callback), name, None) is not getattr(Callback, name)
+        name in getattr(callback, "__dict__", ())
+        or getattr(type(callback), name, None) not in (getattr(Callback, name), *idle)
         for name in names
     )
 

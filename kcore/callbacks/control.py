@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from kcore import backend as K
 from kcore.callbacks.base import Callback
 from kcore.callbacks.reporting import say
-from kcore.errors import ArgumentError
+from kcore.errors import ArgumentError, MissingKeyError
 
 
 class TerminateOnNaN(Callback):
@@ -36,7 +37,7 @@ def _better(callback: str, mode: str, monitor: str, also_max: tuple[str, ...] = 
 
 
 class ModelCheckpoint(Callback):
-    """Saves the model after every epoch.
+    """Saves the model after every epoch. An interrupted save leaves the file that was there.
 
     Args:
         filepath: may hold format fields: `weights.{epoch:02d}-{val_loss:.2f}.h5`.
@@ -60,6 +61,10 @@ class ModelCheckpoint(Callback):
         self.epochs_since_last_save = 0
         self.monitor_op, self.best = _better("ModelCheckpoint", mode, monitor, ("fmeasure",))
 
+    def get_state(self) -> dict[str, Any]:
+        """The best value, and the epochs since the last file."""
+        return self._get("best", "epochs_since_last_save")
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Save, if it is time and the value is good enough."""
         logs = logs or {}
@@ -67,7 +72,7 @@ class ModelCheckpoint(Callback):
         if self.epochs_since_last_save < self.period:
             return
         self.epochs_since_last_save = 0
-        path = str(self.filepath).format(epoch=epoch + 1, **logs)
+        path = self._path(epoch, logs)
         if not self.save_best_only:
             self._save(path, f"\nEpoch {epoch + 1:05d}: saving model to {path}")
             return
@@ -84,6 +89,15 @@ class ModelCheckpoint(Callback):
             self._save(path, f"\nEpoch {epoch + 1:05d}: {text}, saving model to {path}")
         elif self.verbose > 0:
             say(f"\nEpoch {epoch + 1:05d}: {self.monitor} did not improve from {self.best:0.5f}")
+
+    def _path(self, epoch: int, logs: Any) -> str:
+        try:
+            return os.fspath(self.filepath).format(epoch=epoch + 1, **logs)
+        except KeyError as error:
+            raise MissingKeyError(
+                f"The filepath {self.filepath!r} of ModelCheckpoint names {error}, which the logs of epoch {epoch + 1} "
+                f"do not have. They have: epoch, {', '.join(logs)}. Those of validation (val_...) need validation data."
+            ) from error
 
     def _save(self, path: str, text: str) -> None:
         if self.verbose > 0:
@@ -127,6 +141,10 @@ class EarlyStopping(Callback):
         self.wait = 0
         self.stopped_epoch = 0
         self.best = self._worst if self.baseline is None else self.baseline
+
+    def get_state(self) -> dict[str, Any]:
+        """The best value and weights, and how long ago they were seen."""
+        return self._get("wait", "stopped_epoch", "best", "best_weights")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compare, and stop when patience is over."""
@@ -250,6 +268,10 @@ class ReduceLROnPlateau(Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Start anew."""
         self._reset()
+
+    def get_state(self) -> dict[str, Any]:
+        """The best value, and how long ago it was seen."""
+        return self._get("best", "wait", "cooldown_counter")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compare, and lower the rate when patience is over."""

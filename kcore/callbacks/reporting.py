@@ -74,6 +74,13 @@ class BaseLogger(Callback):
             self.totals.update(last)
         self._pending = []
 
+    def get_state(self) -> dict[str, Any]:
+        """The sums so far."""
+        if not hasattr(self, "seen"):
+            return {}
+        self._fold()
+        return self._get("seen", "totals")
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Put the averages into the logs."""
         if logs is None:
@@ -123,6 +130,18 @@ class ProgbarLogger(Callback):
         if self.verbose == 1 if self.target is None else self.verbose and self.seen < self.target:
             self.progbar.update(self.seen, self.log_values)
 
+    def get_state(self) -> dict[str, Any]:
+        """What the bar of this epoch shows."""
+        if not hasattr(self, "progbar"):
+            return {}
+        return {"seen": self.seen, "bar": self.progbar.get_state()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with the bar."""
+        if state and hasattr(self, "progbar"):  # else the run goes on with a new epoch
+            self.seen = state["seen"]
+            self.progbar.set_state(state["bar"])
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Draw the full bar with the epoch's values."""
         logs = {} if logs is None else logs
@@ -140,15 +159,37 @@ class History(Callback):
         self.epoch: list[int] = []
         self.history: dict[str, list[Any]] = {}
 
+    def get_state(self) -> dict[str, Any]:
+        """All epochs so far."""
+        return self._get("epoch", "history")
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Append."""
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
+    def plot(self, metrics: Sequence[str] | None = None, path: str | os.PathLike[str] | None = None) -> Any:
+        """Curves over the epochs: a panel for each metric, with training and validation in it. Needs matplotlib.
+
+        Args:
+            metrics: names as in `history`, without "val_"; all by default.
+            path: where the picture is saved, if anywhere.
+
+        Returns:
+            The matplotlib figure.
+
+        Raises:
+            MissingPackageError: matplotlib is not installed.
+            UnknownNameError: there is no such metric.
+        """
+        from kcore.utils.plotting import plot_history
+
+        return plot_history(self.epoch, self.history, metrics, path)
+
 
 class CSVLogger(Callback):
-    """Each epoch's logs as a line of a CSV file.
+    """Each epoch's logs as a line of a CSV file. The columns are the logs of the first epoch.
 
     Args:
         filename: the file.
@@ -156,7 +197,7 @@ class CSVLogger(Callback):
         append: continue a file in place of starting anew.
     """
 
-    def __init__(self, filename: str, separator: str = ",", append: bool = False) -> None:
+    def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename = filename
         self.sep = separator
@@ -165,36 +206,59 @@ class CSVLogger(Callback):
         self.keys: list[str] | None = None
         self.append_header = True
         self.csv_file: Any = None
+        self._start = 0
+        self._unknown: set[str] = set()
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Open the file."""
-        if self.append and os.path.exists(self.filename):
-            with open(self.filename, newline="\n", encoding="utf-8") as file:
-                self.append_header = not file.readline()
-        self.csv_file = open(self.filename, "a" if self.append else "w", newline="\n", encoding="utf-8")  # noqa: SIM115
+        """Open the file. What it holds from before goes with the first line, for a run that is taken up needs it."""
+        self.csv_file = open(self.filename, "a", newline="", encoding="utf-8")  # noqa: SIM115 - on_train_end closes
+        self._begin_at(os.path.getsize(self.filename) if self.append else 0)
+
+    def _begin_at(self, position: int) -> None:
+        self._start = min(position, os.path.getsize(self.filename))
+        self.append_header = self._start == 0
+        self.writer = None
+
+    def get_state(self) -> dict[str, Any]:
+        """The columns, and where the file ends."""
+        position = self._start if self.writer is None else os.path.getsize(self.filename)
+        return {"keys": self.keys, "position": position}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on behind the last line that counts."""
+        self.keys = state["keys"]
+        self._begin_at(state["position"])
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write a line; columns that the last epoch of a stopped run lacks are NA."""
+        """Write a line, NA for what is missing."""
         logs = logs or {}
         if self.keys is None:
             self.keys = sorted(logs)
-        if self.model.stop_training:
-            logs = {key: logs.get(key, "NA") for key in self.keys}
         if self.writer is None:
-            fields = ["epoch", *self.keys]
-            self.writer = csv.DictWriter(self.csv_file, fields, delimiter=self.sep)
+            self.csv_file.truncate(self._start)
+            self.writer = csv.DictWriter(self.csv_file, ["epoch", *self.keys], delimiter=self.sep)
             if self.append_header:
                 self.writer.writeheader()
-        self.writer.writerow({"epoch": epoch, **{key: _cell(logs[key]) for key in self.keys}})
+        self._warn_of_new(logs)
+        self.writer.writerow({"epoch": epoch, **{key: _cell(logs[key]) if key in logs else "NA" for key in self.keys}})
         self.csv_file.flush()
+
+    def _warn_of_new(self, logs: Any) -> None:
+        new = sorted(set(logs) - set(self.keys or ()) - self._unknown)
+        self._unknown.update(new)
+        if new:
+            text = f"The CSV file {os.fspath(self.filename)!r} has no column for {', '.join(new)}."
+            warnings.warn(text, stacklevel=4)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Close the file."""
+        if self.writer is None:
+            self.csv_file.truncate(self._start)
         self.csv_file.close()
         self.writer = None
 
     def __del__(self) -> None:
-        if self.csv_file is not None and not self.csv_file.closed:
+        if getattr(self, "csv_file", None) is not None and not self.csv_file.closed:
             self.csv_file.close()
 
 

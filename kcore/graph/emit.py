@@ -11,6 +11,7 @@ import keyword
 import linecache
 import math
 import re
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -184,6 +185,7 @@ class Emitter:
         exec(compile(source, filename, "exec"), self.namespace)  # noqa: S102 - our own emitted source
         function = self.namespace[self.name]
         function.source = source
+        weakref.finalize(function, linecache.cache.pop, filename, None)
         function.keep_alive = self._alive
         return function
 

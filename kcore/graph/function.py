@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ class Function:
         outputs: a list of tensors and variables, or one.
         updates: `K.update(...)` results and `(variable, new value)` pairs.
         name: of the emitted function.
+        compiled: False runs kernel by kernel, for functions that run once.
+        effects: whether the updates that the outputs depend on are made.
 
     Calling it takes a list of values in the order of `inputs` and returns a list of NumPy arrays (one array where
     `outputs` is one tensor). Sparse placeholders take what `kcore.sparse.as_sparse` takes; sparse outputs give a
@@ -38,7 +41,7 @@ class Function:
     """
 
     def __init__(self, inputs: Sequence[Any], outputs: Any, updates: Sequence[Any] | None = None,
-                 name: str = "function") -> None:  # fmt: skip
+                 name: str = "function", *, compiled: bool = True, effects: bool = True) -> None:  # fmt: skip
         if not isinstance(inputs, (list, tuple)):
             raise GraphError(f"K.function expects `inputs` as a list of tensors, got {inputs!r}.")
         self.inputs = list(inputs)
@@ -50,7 +53,8 @@ class Function:
         self._feeds = [x for x in self.inputs if not phase.is_phase(x) and isinstance(x, Symbolic)]
         self._skip = [i for i, x in enumerate(self.inputs) if not isinstance(x, Symbolic)]  # a fixed phase: an int
         own = as_pairs(updates or [])
-        reached = carried([*self.outputs, *(value for _, value in own)])
+        self.compiled = compiled
+        reached = carried([*self.outputs, *(value for _, value in own)]) if effects else []
         self.updates = _merge([*reached, *own])
         self.steps = 0
         self._executables: dict[tuple[str, int, bool], Executable] = {}
@@ -126,10 +130,15 @@ class Function:
         portable = random.is_portable()
         executable = self._executables.get((backend.name, training, portable))
         if executable is None or executable.backend is not backend:
-            executable = Executable(self, backend, training)
+            with ir.lowering():
+                executable = Executable(self, backend, training)
             for mode in (portable,) if executable.draws else (False, True):
                 self._executables[backend.name, training, mode] = executable
         return executable
+
+    def forget_compiled(self) -> None:
+        """Lower the graph anew at the next call, since something in it has changed."""
+        self._executables.clear()
 
     def source(self, training: int = 0) -> str:
         """The emitted source for the active backend (building it if need be)."""
@@ -167,7 +176,9 @@ class Executable:
         if self._by_value and self.placement.mixed:
             self._compiled = self.function  # what is compiled as a whole runs on one device: kernel by kernel instead
         elif self._by_value:
-            self._compiled = backend.finalize(self.function, name=owner.name, state=(), params=())
+            plain = self.function if not owner.compiled else None
+            self._compiled = plain or backend.finalize(self.function, name=owner.name, state=(), params=())
+        self._finalizes = owner.compiled
 
     def __call__(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
         if self.placement.home is None and ir.current_device() is None:
@@ -201,7 +212,9 @@ class Executable:
         state = [v.state(backend) for v in self.state]
         params = [v.state(backend) for v in self.params]
         refs = [id(x) for x in (*state, *params)]
-        if self._compiled is None or refs != self._bound:
+        if not self._finalizes:
+            self._compiled = functools.partial(self.function, state, params)
+        elif self._compiled is None or refs != self._bound:
             self._compiled = backend.finalize(self.function, name=self.function.__name__, state=state, params=params)
             self._bound = refs
             self._refs = (state, params)  # keeps ids from being reused
@@ -282,8 +295,10 @@ def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
 
     Sparse tensors give dense arrays.
     """
+    values = [known() if (known := getattr(x, "known", None)) is not None else x for x in values]
     symbolic = [x for x in values if isinstance(x, SymbolicTensor)]
-    computed = iter(Function([], symbolic, name="eval")([])) if symbolic else iter(())
+    feeds = _known_leaves(symbolic)
+    computed = iter(Function(feeds, symbolic, name="eval")([x.known() for x in feeds])) if symbolic else iter(())
     results = []
     for x in values:
         if isinstance(x, SymbolicTensor):
@@ -300,6 +315,16 @@ def evaluate(values: Sequence[Any]) -> list[np.ndarray]:
         else:
             results.append(active.backend().to_numpy(x))
     return results
+
+
+def _known_leaves(values: Sequence[Symbolic]) -> list[Any]:
+    """Tensors with values of their own (kcore.graph.eager) that the values are computed from."""
+    nodes = ir.topological(values, stop=_is_known)
+    return list({id(x): x for node in nodes for x in node.inputs if _is_known(x)}.values())
+
+
+def _is_known(value: Symbolic) -> bool:
+    return getattr(value, "known", None) is not None
 
 
 def _is_finished_on_the_host(value: Symbolic) -> bool:

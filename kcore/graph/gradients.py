@@ -29,6 +29,7 @@ def gradients(loss: Any, variables: Any) -> list[Symbolic | None]:
     for value in wrt:
         if not isinstance(value, Symbolic):
             raise GraphError(f"K.gradients differentiates by symbolic tensors and variables; got {value!r}.")
+    wrt = [pending if (pending := getattr(v, "pending", None)) is not None else v for v in wrt]
     if not losses:
         raise GraphError("K.gradients got no loss.")
     total: Any = None

@@ -76,6 +76,9 @@ class Symbolic:
         return self.spec.shape
 
     def __bool__(self) -> bool:
+        known = getattr(self, "known", None)  # see kcore.graph.eager
+        if known is not None:
+            return bool(known())
         raise SymbolicTruthError(
             f"The value of symbolic tensor {self.name!r} is not known while the graph is built, so it cannot decide "
             "an `if`, `while`, `and`, `or` or `not`. Use K.switch(condition, then, otherwise) for a choice, "
@@ -122,6 +125,8 @@ class Frame:
 _frames: list[Frame | None] = [None]
 _scopes: list[str] = []
 _devices: list[str | None] = [None]
+_lowering = False
+_watcher: Callable[[Node], None] | None = None  # of values at once, see kcore.graph.eager
 
 
 def current_frame() -> Frame | None:
@@ -180,6 +185,39 @@ def scoped(name: str) -> str:
     return "/".join([*_scopes, name])
 
 
+@contextmanager
+def watching(watcher: Callable[[Node], None] | None) -> Iterator[None]:
+    """Inside, `watcher` is called with every node that is made (None: nobody is)."""
+    global _watcher
+    before, _watcher = _watcher, watcher
+    try:
+        yield
+    finally:
+        _watcher = before
+
+
+@contextmanager
+def lowering() -> Iterator[None]:
+    """Inside, a finished graph becomes code: reading a variable means what it says, and nobody watches."""
+    global _lowering
+    before, _lowering = _lowering, True
+    try:
+        with watching(None):
+            yield
+    finally:
+        _lowering = before
+
+
+def is_lowering() -> bool:
+    """Whether a graph is being made into code."""
+    return _lowering
+
+
+def at_once() -> bool:
+    """Whether nodes are computed as they are made (kcore.graph.eager)."""
+    return _watcher is not None
+
+
 class Node:
     """One application of an op. Its arguments hold values (Symbolic), lists of them, subgraphs, plain attributes."""
 
@@ -197,6 +235,8 @@ class Node:
         self.serial = next(_serial)
         self.name = name or scoped(op.name)
         self.outputs = tuple(SymbolicTensor(spec, node=self, index=i) for i, spec in enumerate(specs))
+        if _watcher is not None:
+            _watcher(self)
 
     def __repr__(self) -> str:
         return f"<Node {self.name} {self.op.name}>"
@@ -227,7 +267,9 @@ class SymbolicTensor(Symbolic):
 
     def __repr__(self) -> str:
         kind = ("sparse " if self.spec.sparse else "") + (self.node.op.name if self.node else "placeholder")
-        return f"<SymbolicTensor {self.name!r} shape={self.shape} dtype={self.dtype} ({kind})>"
+        known = self.__dict__.get("known")
+        value = "" if known is None else f" value=\n{known()}"
+        return f"<SymbolicTensor {self.name!r} shape={self.shape} dtype={self.dtype} ({kind}){value}>"
 
 
 class Subgraph:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from kcore.graph import ir
@@ -28,6 +30,11 @@ def phase_placeholder() -> SymbolicTensor:
     return _placeholder
 
 
+def fixed_value() -> int | None:
+    """The phase that is fixed, None while it is free."""
+    return _fixed
+
+
 def is_phase(value: Any) -> bool:
     """Whether the value is the phase placeholder."""
     return value is _placeholder and value is not None
@@ -39,6 +46,18 @@ def set_learning_phase(value: int) -> None:
     if value not in (0, 1):
         raise ValueError(f"The learning phase is 0 (test) or 1 (train), got {value!r}.")
     _fixed = int(value)
+
+
+@contextmanager
+def fixed(value: int | None) -> Iterator[None]:
+    """Inside, the phase of what is built is fixed (None: as it is outside)."""
+    global _fixed
+    before = _fixed
+    _fixed = before if value is None else int(value)
+    try:
+        yield
+    finally:
+        _fixed = before
 
 
 def reset() -> None:

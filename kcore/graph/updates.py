@@ -31,7 +31,82 @@ def update(x: Variable, new_x: Any) -> SymbolicTensor:
     node = Node(
         REGISTRY["assign"], {"variable": x, "value": value}, [x.spec], name=x.name.rsplit(":", 1)[0] + "/assign"
     )
+    if _records:
+        _records[-1].add(x, node.outputs[0])
     return node.outputs[0]
+
+
+class Record:
+    """The updates that were made while it was open, in order. After each, reading the variable means its new value."""
+
+    def __init__(self) -> None:
+        self.made: list[SymbolicTensor] = []
+        self._before: list[tuple[Variable, Symbolic | None]] = []
+
+    def add(self, variable: Variable, tensor: SymbolicTensor) -> None:
+        """Take note of an update."""
+        self.made.append(tensor)
+        self._before.append((variable, variable.pending))
+        variable.pending = tensor
+
+    def leave(self, items: Iterable[Any]) -> None:
+        """These are somebody else's (a layer's, which a test step does not make): not recorded, not read."""
+        others = {id(item) for item in _flat(items)}
+        for i in reversed(range(len(self.made))):
+            if id(self.made[i]) in others:
+                variable, before = self._before.pop(i)
+                if variable.pending is self.made.pop(i):
+                    variable.pending = before
+
+    def final(self) -> list[tuple[Variable, Symbolic]]:
+        """Each updated variable and its last value."""
+        return as_pairs({id(v): tensor for (v, _), tensor in zip(self._before, self.made, strict=True)}.values())
+
+    def close(self) -> None:
+        """Reading variables means what it meant before."""
+        for variable, before in reversed(self._before):
+            variable.pending = before
+
+
+_records: list[Record] = []
+
+
+@contextmanager
+def recording() -> Iterator[Record]:
+    """Inside, updates happen in the order of the code, and all are remembered: custom training steps are written so."""
+    record = Record()
+    _records.append(record)
+    try:
+        yield record
+    finally:
+        _records.remove(record)
+        record.close()
+
+
+def moment() -> int:
+    """A number that changes when reading variables comes to mean something else."""
+    return len(_records[-1].made) if _records else 0
+
+
+@contextmanager
+def hidden(variables: Iterable[Variable]) -> Iterator[None]:
+    """Inside, updates are not recorded, and the variables mean their values before the run."""
+    open_records, kept = list(_records), [(v, v.pending) for v in variables]
+    _records.clear()
+    for variable, _ in kept:
+        variable.pending = None
+    try:
+        yield
+    finally:
+        _records.extend(open_records)
+        for variable, pending in kept:
+            variable.pending = pending
+
+
+def belong_to_layer(items: Iterable[Any]) -> None:
+    """Updates that were given to `add_update`: the layer's owner decides when they are made."""
+    if _records:
+        _records[-1].leave(items)
 
 
 def as_pairs(updates: Iterable[Any]) -> list[tuple[Variable, Symbolic]]:

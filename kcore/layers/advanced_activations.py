@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kcore import activations, constraints, initializers, regularizers
+from kcore import activations
 from kcore import backend as K
 from kcore.errors import ArgumentError, ShapeError
+from kcore.layers import parameters
 from kcore.layers.base import Layer
 from kcore.layers.input_spec import InputSpec
 from kcore.utils.generic_utils import to_list
@@ -61,9 +62,7 @@ class PReLU(_Elementwise):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.alpha_initializer = initializers.get(alpha_initializer)
-        self.alpha_regularizer = regularizers.get(alpha_regularizer)
-        self.alpha_constraint = constraints.get(alpha_constraint)
+        parameters.keep_from(self, locals())
         self.shared_axes = None if shared_axes is None else to_list(shared_axes, allow_tuple=True)
 
     def build(self, input_shape: Shape) -> None:
@@ -76,10 +75,7 @@ class PReLU(_Elementwise):
                 "`shared_axes` for the axes of unknown size."
             )
         self.param_broadcast = [axis in shared for axis in range(1, len(input_shape))]
-        self.alpha = self.add_weight(
-            "alpha", shape, initializer=self.alpha_initializer, regularizer=self.alpha_regularizer,
-            constraint=self.alpha_constraint,
-        )  # fmt: skip
+        self.alpha = parameters.make(self, "alpha", shape)
         axes = {axis: n for axis, n in enumerate(input_shape) if axis and axis not in shared} if shared else {}
         self.input_spec = InputSpec(ndim=len(input_shape), axes=axes)
         self.built = True
@@ -92,9 +88,7 @@ class PReLU(_Elementwise):
         """The arguments."""
         return {
             **super().get_config(),
-            "alpha_initializer": initializers.serialize(self.alpha_initializer),
-            "alpha_regularizer": regularizers.serialize(self.alpha_regularizer),
-            "alpha_constraint": constraints.serialize(self.alpha_constraint),
+            **parameters.described(self, "alpha"),
             "shared_axes": self.shared_axes,
         }
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from kcore import activations, initializers, regularizers
+from kcore import activations, initializers
 from kcore import backend as K
 from kcore.errors import ArgumentError, NotBuiltError, ShapeError
 from kcore.layers import parameters
 from kcore.layers.base import InputSpec, Layer, check_positive
 from kcore.layers.keras1 import CONV_RECURRENT, accepts_keras1
-from kcore.layers.recurrent.cell import dropout_masks, dropped, of_cell, state_sizes
+from kcore.layers.recurrent.cell import dropout_masks, dropped, state_sizes
+from kcore.layers.recurrent.own_cell import OwnCellRNN, over
 from kcore.layers.recurrent.rnn import RNN
 from kcore.ops import creation
 from kcore.ops.shaping import shape_of
@@ -153,13 +153,7 @@ class ConvLSTM2DCell(Layer):
         self.activation = activations.get(activation)
         self.recurrent_activation = activations.get(recurrent_activation)
         self.use_bias = use_bias
-        parameters.keep(
-            self, kernel_initializer=kernel_initializer, recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer, kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer, bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint, recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-        )  # fmt: skip
+        parameters.keep_from(self, locals())
         self.unit_forget_bias = unit_forget_bias
         self.dropout = min(1.0, max(0.0, dropout))
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
@@ -271,13 +265,8 @@ class ConvLSTM2DCell(Layer):
         }
 
 
-@of_cell(
-    "filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "activation",
-    "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer",
-    "unit_forget_bias", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint",
-    "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout",
-)  # fmt: skip
-class ConvLSTM2D(ConvRNN2D):
+@over(ConvLSTM2DCell)
+class ConvLSTM2D(OwnCellRNN, ConvRNN2D):
     """ConvLSTM2DCell over time.
 
     Args:
@@ -304,28 +293,4 @@ class ConvLSTM2D(ConvRNN2D):
         bias_constraint: Any = None, return_sequences: bool = False, go_backwards: bool = False,
         stateful: bool = False, dropout: float = 0.0, recurrent_dropout: float = 0.0, **kwargs: Any,
     ) -> None:  # fmt: skip
-        cell = ConvLSTM2DCell(
-            filters, kernel_size, strides, padding, data_format, dilation_rate, activation, recurrent_activation,
-            use_bias, kernel_initializer, recurrent_initializer, bias_initializer, unit_forget_bias,
-            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
-            bias_constraint, dropout, recurrent_dropout,
-        )  # fmt: skip
-        super().__init__(
-            cell, return_sequences=return_sequences, go_backwards=go_backwards, stateful=stateful, **kwargs
-        )
-        self.activity_regularizer = regularizers.get(activity_regularizer)
-
-    def call(  # type: ignore[override]
-        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None
-    ) -> Any:
-        """The outputs (and final states) over the sequence."""
-        return super().call(inputs, mask=mask, training=training, initial_state=initial_state)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return self._config_with_cell()
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]
-        """A layer from the result of `get_config`."""
-        return cls(**config)
+        self._init_over(ConvLSTM2DCell, locals())

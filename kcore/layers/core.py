@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from kcore import activations, constraints, initializers, regularizers
+from kcore import activations, regularizers
 from kcore import backend as K
 from kcore.errors import ArgumentError, ShapeError
+from kcore.layers import parameters
 from kcore.layers.base import Layer, check_positive
 from kcore.layers.input_spec import InputSpec
 
@@ -50,13 +51,7 @@ class Dense(Layer):
         self.units = check_positive("Dense", "units", units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
+        parameters.keep_from(self, locals())
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 
@@ -67,16 +62,8 @@ class Dense(Layer):
             raise ShapeError(
                 f"The last dimension of the inputs to layer {self.name} (Dense) must be known, got {input_shape}."
             )
-        self.kernel = self.add_weight(
-            "kernel", (input_dim, self.units), initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
-        )  # fmt: skip
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                "bias", (self.units,), initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer, constraint=self.bias_constraint,
-            )  # fmt: skip
+        self.kernel = parameters.make(self, "kernel", (input_dim, self.units))
+        self.bias = parameters.make(self, "bias", (self.units,)) if self.use_bias else None
         self.input_spec = InputSpec(min_ndim=2, axes={-1: input_dim})
         self.built = True
 
@@ -102,13 +89,7 @@ class Dense(Layer):
             "units": self.units,
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
+            **parameters.described(self, "kernel", "bias", "activity"),
         }
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from kcore import backend as K
-from kcore import initializers, regularizers
+from kcore import initializers
 from kcore.errors import ArgumentError
 from kcore.layers import parameters
 from kcore.layers.base import Layer, check_positive
@@ -27,16 +27,16 @@ class _CuDNNRNN(RNN):
     gates: int
     number_of_states: int
 
-    def __init__(
-        self, units: int, return_sequences: bool, return_state: bool, stateful: bool, weights_start: Mapping[str, Any],
-        activity_regularizer: Any, kwargs: dict[str, Any],
-    ) -> None:  # fmt: skip
+    def _init_cudnn(self, arguments: Mapping[str, Any]) -> None:
+        """Keep the arguments that both layers have, of the `locals()` of the constructor."""
+        kwargs = arguments["kwargs"]
         go_backwards = kwargs.pop("go_backwards", False)
-        self._init_rnn(return_sequences, return_state, go_backwards, stateful, False, kwargs)
+        self._init_rnn(
+            arguments["return_sequences"], arguments["return_state"], go_backwards, arguments["stateful"], False, kwargs
+        )
         self.supports_masking = False
-        self.units = int(check_positive(self.name, "units", units))
-        parameters.keep(self, **weights_start)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.units = int(check_positive(self.name, "units", arguments["units"]))
+        parameters.keep_from(self, arguments)
 
     @property
     def cell(self) -> Any:
@@ -88,8 +88,7 @@ class _CuDNNRNN(RNN):
             "go_backwards": self.go_backwards,
             "stateful": self.stateful,
             "units": self.units,
-            **parameters.described(self, "kernel", "recurrent", "bias"),
-            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
+            **parameters.described(self, "kernel", "recurrent", "bias", "activity"),
         }
 
     @classmethod
@@ -120,14 +119,7 @@ class CuDNNGRU(_CuDNNRNN):
         recurrent_constraint: Any = None, bias_constraint: Any = None, return_sequences: bool = False,
         return_state: bool = False, stateful: bool = False, **kwargs: Any,
     ) -> None:  # fmt: skip
-        start = {
-            "kernel_initializer": kernel_initializer, "recurrent_initializer": recurrent_initializer,
-            "bias_initializer": bias_initializer, "kernel_regularizer": kernel_regularizer,
-            "recurrent_regularizer": recurrent_regularizer, "bias_regularizer": bias_regularizer,
-            "kernel_constraint": kernel_constraint, "recurrent_constraint": recurrent_constraint,
-            "bias_constraint": bias_constraint,
-        }  # fmt: skip
-        super().__init__(units, return_sequences, return_state, stateful, start, activity_regularizer, kwargs)
+        self._init_cudnn(locals())
 
     def _sequence(self, inputs: Any, states: list[Any]) -> list[Any]:
         bias = K.reshape(self.bias, (2, 3 * self.units))
@@ -160,14 +152,7 @@ class CuDNNLSTM(_CuDNNRNN):
         kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
         return_sequences: bool = False, return_state: bool = False, stateful: bool = False, **kwargs: Any,
     ) -> None:  # fmt: skip
-        start = {
-            "kernel_initializer": kernel_initializer, "recurrent_initializer": recurrent_initializer,
-            "bias_initializer": bias_initializer, "kernel_regularizer": kernel_regularizer,
-            "recurrent_regularizer": recurrent_regularizer, "bias_regularizer": bias_regularizer,
-            "kernel_constraint": kernel_constraint, "recurrent_constraint": recurrent_constraint,
-            "bias_constraint": bias_constraint,
-        }  # fmt: skip
-        super().__init__(units, return_sequences, return_state, stateful, start, activity_regularizer, kwargs)
+        self._init_cudnn(locals())
         self.unit_forget_bias = unit_forget_bias
 
     def _bias_start(self) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from kcore import backend as K
-from kcore import constraints, initializers, regularizers
 from kcore.errors import ShapeError
+from kcore.layers import parameters
 from kcore.layers.base import Layer, check_positive
 
 Shape = tuple[Any, ...]
@@ -45,20 +45,14 @@ class Embedding(Layer):
         super().__init__(**kwargs)
         self.input_dim = check_positive("Embedding", "input_dim", input_dim)
         self.output_dim = check_positive("Embedding", "output_dim", output_dim)
-        self.embeddings_initializer = initializers.get(embeddings_initializer)
-        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.embeddings_constraint = constraints.get(embeddings_constraint)
+        parameters.keep_from(self, locals())
         self.mask_zero = mask_zero
         self.supports_masking = mask_zero
         self.input_length = input_length
 
     def build(self, input_shape: Shape) -> None:
         """The vectors, (input_dim, output_dim)."""
-        self.embeddings = self.add_weight(
-            "embeddings", (self.input_dim, self.output_dim), initializer=self.embeddings_initializer,
-            regularizer=self.embeddings_regularizer, constraint=self.embeddings_constraint, dtype=self.dtype,
-        )  # fmt: skip
+        self.embeddings = parameters.make(self, "embeddings", (self.input_dim, self.output_dim))
         self.built = True
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
@@ -95,10 +89,7 @@ class Embedding(Layer):
             **super().get_config(),
             "input_dim": self.input_dim,
             "output_dim": self.output_dim,
-            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
-            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
-            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
-            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
+            **parameters.described(self, "embeddings", "activity"),
             "mask_zero": self.mask_zero,
             "input_length": self.input_length,
         }

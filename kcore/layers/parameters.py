@@ -5,6 +5,7 @@ Layers keep the three as attributes of those names; here they are read, written 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,22 @@ def keep(layer: Any, **arguments: Any) -> None:
         setattr(layer, name, _ROOMS[name.rpartition("_")[2]].get(value))
 
 
+def keep_from(layer: Any, arguments: Mapping[str, Any]) -> None:
+    """Keep those among a constructor's arguments (its `locals()`) that are about weights."""
+    kinds = tuple(f"_{kind}" for kind in _ROOMS)
+    keep(layer, **{name: value for name, value in arguments.items() if name.endswith(kinds)})
+
+
 def described(layer: Any, *weights: str) -> dict[str, Any]:
-    """The configuration of all three for each of the weights, for instance `described(self, "kernel", "bias")`."""
-    return {
-        f"{weight}_{kind}": room.serialize(getattr(layer, f"{weight}_{kind}"))
-        for weight in weights
-        for kind, room in _ROOMS.items()
-    }
+    """The configuration of those of the three that the layer has, by weight: `described(self, "kernel", "bias")`."""
+    names = {f"{weight}_{kind}": room for weight in weights for kind, room in _ROOMS.items()}
+    return {name: room.serialize(getattr(layer, name)) for name, room in names.items() if hasattr(layer, name)}
 
 
-def make(layer: Any, name: str, shape: tuple[Any, ...], like: str | None = None, initializer: Any = None) -> Any:
+def make(
+    layer: Any, name: str, shape: tuple[Any, ...], like: str | None = None, initializer: Any = None,
+    trainable: bool = True,
+) -> Any:  # fmt: skip
     """Make a weight by the layer's arguments for it.
 
     Args:
@@ -40,14 +47,16 @@ def make(layer: Any, name: str, shape: tuple[Any, ...], like: str | None = None,
         shape: of the weight.
         like: prefix of the arguments, when it is not the name.
         initializer: in place of the layer's.
+        trainable: whether training changes it.
     """
     prefix = like or name
     return layer.add_weight(
         name=name,
         shape=shape,
         initializer=initializer or getattr(layer, f"{prefix}_initializer"),
-        regularizer=getattr(layer, f"{prefix}_regularizer"),
-        constraint=getattr(layer, f"{prefix}_constraint"),
+        regularizer=getattr(layer, f"{prefix}_regularizer", None),
+        constraint=getattr(layer, f"{prefix}_constraint", None),
+        trainable=trainable,
     )
 
 

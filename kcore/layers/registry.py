@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from kcore import lazy
 from kcore.utils.objects import deserialize_keras_object, serialize_keras_object
 
 #: Rooms of layers: module -> public names.
@@ -23,7 +24,9 @@ ROOMS: Final[dict[str, str]] = {
         Add Average Concatenate Dot Maximum Minimum Multiply Subtract add average concatenate dot maximum minimum
         multiply subtract""",
     "kcore.layers.embeddings": "Embedding",
-    "kcore.layers.normalization": "BatchNormalization",
+    "kcore.layers.normalization": "BatchNormalization GroupNormalization LayerNormalization",
+    "kcore.layers.attention": "AdditiveAttention Attention",
+    "kcore.layers.multi_head_attention": "MultiHeadAttention",
     "kcore.layers.noise": "AlphaDropout GaussianDropout GaussianNoise",
     "kcore.layers.advanced_activations": "ELU LeakyReLU PReLU ReLU Softmax ThresholdedReLU",
     "kcore.layers.convolutional": """
@@ -41,10 +44,11 @@ ROOMS: Final[dict[str, str]] = {
     "kcore.layers.convolutional_recurrent": "ConvLSTM2D ConvLSTM2DCell ConvRNN2D",
     "kcore.layers.cudnn_recurrent": "CuDNNGRU CuDNNLSTM",
     "kcore.layers.wrappers": "Bidirectional TimeDistributed Wrapper",
+    "kcore.legacy.layers": "ConvRecurrent2D Highway MaxoutDense Recurrent",
 }
 
 #: Name -> module that defines it.
-WHERE: Final[dict[str, str]] = {name: room for room, names in ROOMS.items() for name in names.split()}
+WHERE: Final = lazy.by_name(ROOMS)
 
 # Models are layers too, in the room above.
 _MODELS: Final[dict[str, str]] = {"Model": "kcore.models", "Sequential": "kcore.models"}

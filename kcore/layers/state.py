@@ -14,6 +14,7 @@ from kcore import initializers
 from kcore.errors import ShapeError
 from kcore.graph import ir
 from kcore.graph.ir import Symbolic
+from kcore.graph.updates import belong_to_layer
 from kcore.utils.generic_utils import object_list_uid, to_list
 from kcore.variables import Variable
 
@@ -191,6 +192,7 @@ class LayerState:
     def add_update(self, updates: Any, inputs: Any = None) -> None:
         """Add updates (`K.update(...)` or pairs) that training makes; `inputs` as in `add_loss`."""
         self._record(updates, inputs, self._updates, self._per_input_updates)
+        belong_to_layer([] if updates is None else to_list(updates))
 
     def _record(self, items: Any, inputs: Any, every: list[Any], by_input: dict[str | None, list[Any]]) -> None:
         items = [] if items is None else to_list(items)

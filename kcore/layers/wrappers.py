@@ -137,7 +137,10 @@ class TimeDistributed(Wrapper):
         """The layer's outputs at all steps."""
         kwargs = {"training": training} if has_arg(self.layer.call, "training") else {}
         if K.int_shape(inputs)[0]:
-            return self._step_by_step(inputs, kwargs)
+            outputs = self._step_by_step(inputs, kwargs)
+            # The call itself adds this penalty as well: in Keras 2.3.1 it counts twice when the batch size is known.
+            self._add_activity_losses([outputs], to_list(inputs))
+            return outputs
         if mask is not None and has_arg(self.layer.call, "mask"):
             kwargs["mask"] = _steps_as_samples(mask)
         samples = _steps_as_samples(inputs)

@@ -1,5 +1,1 @@
-"""Where Keras 2 kept what made Keras 1 code run. Only what scripts of users import is here."""
-
-from kcore.legacy import interfaces
-
-__all__ = ["interfaces"]
+"""Where Keras 2 kept what made Keras 1 code run: `layers` (found in `kcore.layers` too) and `interfaces`."""

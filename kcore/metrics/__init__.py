@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kcore.errors import ArgumentError
 from kcore.losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -69,7 +68,7 @@ from kcore.metrics.means import (
     SquaredHinge,
     TopKCategoricalAccuracy,
 )
-from kcore.utils.objects import deserialize_keras_object, serialize_keras_object
+from kcore.utils.objects import deserialize_keras_object, resolve, serialize_keras_object
 
 mse = MSE = mean_squared_error
 mae = MAE = mean_absolute_error
@@ -133,14 +132,8 @@ def get(identifier: Any) -> Any:
         UnknownNameError: for a name that is no metric; it lists those that are.
         ArgumentError: for anything else.
     """
-    if isinstance(identifier, (str, Mapping)):
-        return deserialize(identifier)
-    if callable(identifier):
-        return identifier
-    raise ArgumentError(
-        "Expected a metric as a name, a function (y_true, y_pred), a Metric object or a configuration; "
-        f"got {identifier!r}."
-    )
+    expected = "a name, a function (y_true, y_pred), a Metric object or a configuration"
+    return resolve(identifier, deserialize, "metric", expected)
 
 
 __all__ = [

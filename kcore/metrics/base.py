@@ -53,9 +53,9 @@ class Metric(Layer):
         self._call_result = result
         return result
 
-    def add_weight(self, name: str, shape: tuple[int, ...] = (), initializer: Any = "zeros",
+    def add_weight(self, name: str, shape: tuple[int, ...] = (), initializer: Any = None,
                    dtype: str | None = None, **kwargs: Any) -> Any:  # fmt: skip
-        """A state variable. For use by subclasses."""
+        """A state variable, of zeros without an initializer. For use by subclasses."""
         return super().add_weight(
             name=name, shape=shape, dtype=dtype or self.dtype, initializer=initializer or "zeros", trainable=False
         )

@@ -7,12 +7,18 @@ from typing import Any
 
 from kcore import backend as K
 from kcore.errors import GraphError, ShapeError
+from kcore.graph import phase, updates
 from kcore.graph.ir import Symbolic
 from kcore.layers.native import call_layer
 from kcore.layers.node import Node
 from kcore.layers.shapes import declared_shapes
 from kcore.utils.generic_utils import object_list_uid, to_list, unpack_singleton
 from kcore.utils.objects import has_arg
+
+
+def run_key(inputs: list[Any], masks: list[Any]) -> Any:
+    """What tells one run of a model from another, but for the phase."""
+    return object_list_uid(inputs), object_list_uid(masks), updates.moment()
 
 
 class GraphExecution:
@@ -26,15 +32,21 @@ class GraphExecution:
     _output_coordinates: list[tuple[Any, int, int]]
     _nodes_by_depth: dict[int, list[Node]]
 
-    def call(self, inputs: Any, mask: Any = None) -> Any:
-        """Apply all layers to other inputs; returns the outputs as a tensor or a list."""
-        return unpack_singleton(self._run(to_list(inputs, allow_tuple=True), mask)[0])
+    def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
+        """Apply all layers to other inputs; returns the outputs as a tensor or a list.
+
+        `training` True or False fixes the phase of this call; None leaves it to the run.
+        """
+        if training is None or isinstance(training, Symbolic):
+            return unpack_singleton(self._run(to_list(inputs, allow_tuple=True), mask)[0])
+        with phase.fixed(int(training)):
+            return unpack_singleton(self._run(to_list(inputs, allow_tuple=True), mask)[0])
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """The masks of the outputs for these inputs; None for a model that is not a graph of layers."""
         if not self._is_graph_network:
             return None
-        return unpack_singleton(self._run(to_list(inputs, allow_tuple=True), mask)[1])
+        return unpack_singleton(self._run(to_list(inputs, allow_tuple=True), mask, of_any_phase=True)[1])
 
     def run_internal_graph(self, inputs: list[Any], masks: Sequence[Any] | None = None) -> tuple[Any, Any, Any]:
         """Outputs, their masks and their shapes for these inputs."""
@@ -68,7 +80,7 @@ class GraphExecution:
         for depth in sorted(self._nodes_by_depth, reverse=True):
             yield from self._nodes_by_depth[depth]
 
-    def _run(self, inputs: list[Any], mask: Any) -> tuple[list[Any], list[Any]]:
+    def _run(self, inputs: list[Any], mask: Any, *, of_any_phase: bool = False) -> tuple[list[Any], list[Any]]:
         """Outputs and masks; the results for one set of inputs are kept, so `call` and `compute_mask` share them."""
         if len(inputs) != len(self.inputs):
             raise ShapeError(
@@ -76,14 +88,20 @@ class GraphExecution:
                 f"({', '.join(layer.name for layer in self._input_layers)}), but was called with {len(inputs)}."
             )
         masks = [None] * len(inputs) if mask is None else to_list(mask, allow_tuple=True)
-        key = f"{object_list_uid(inputs)}_{object_list_uid(masks)}"
-        cache: dict[str, Any] = self._run_cache  # type: ignore[attr-defined]
+        cache: dict[Any, Any] = self._run_cache  # type: ignore[attr-defined]
+        last = run_key(inputs, masks)
+        key = last if of_any_phase and last in cache else (last, phase.fixed_value())
         if key not in cache:
             # Inputs and masks are kept too: the key is made of their identities.
-            cache[key] = (*self._run_layers(inputs, masks), inputs, masks)
+            cache[key] = cache[last] = (*self._run_layers(inputs, masks), inputs, masks)
         return cache[key][0], cache[key][1]
 
     def _run_layers(self, inputs: list[Any], masks: list[Any]) -> tuple[list[Any], list[Any]]:
+        values = self._values_of_run(inputs, masks)
+        return [values[id(x)][0] for x in self.outputs], [values[id(x)][1] for x in self.outputs]
+
+    def _values_of_run(self, inputs: list[Any], masks: list[Any]) -> dict[int, tuple[Any, Any]]:
+        """For each tensor between the layers (by id): what it is in a run on these inputs, and its mask."""
         values: dict[int, tuple[Any, Any]] = {id(x): (y, m) for x, y, m in zip(self.inputs, inputs, masks, strict=True)}
         for node in self._nodes_in_order():
             if not node.inbound_layers and all(id(x) in values for x in node.output_tensors):
@@ -93,7 +111,7 @@ class GraphExecution:
         missing = [x for x in self.outputs if id(x) not in values]
         if missing:
             raise GraphError(f"Model {self.name} could not compute its output {missing[0]}.")
-        return [values[id(x)][0] for x in self.outputs], [values[id(x)][1] for x in self.outputs]
+        return values
 
     def _run_node(self, node: Node, values: dict[int, tuple[Any, Any]], model_inputs: list[Any]) -> None:
         layer = node.outbound_layer

@@ -8,15 +8,16 @@ from typing import Any
 
 from kcore import backend as K
 from kcore.errors import ArgumentError, GraphError, UnknownNameError, suggestion
+from kcore.graph import phase
 from kcore.graph.ir import Symbolic
 from kcore.layers.base import Layer
 from kcore.layers.input import InputLayer
 from kcore.layers.node import Node, previous_masks
 from kcore.models.configuration import Configuration
-from kcore.models.execution import GraphExecution
+from kcore.models.execution import GraphExecution, run_key
 from kcore.models.topology import get_source_inputs, map_graph, node_key
 from kcore.models.tracing import needs_only, set_inputs
-from kcore.utils.generic_utils import object_list_uid, to_list, unpack_singleton
+from kcore.utils.generic_utils import to_list, unpack_singleton
 from kcore.utils.objects import has_arg
 
 __all__ = ["Network", "get_source_inputs"]
@@ -68,7 +69,7 @@ class Network(Configuration, GraphExecution, Layer):
         self._layers: list[Any] = []
         self._outbound_nodes: list[Node] = []
         self._inbound_nodes: list[Node] = []
-        self._run_cache: dict[str, Any] = {}
+        self._run_cache: dict[Any, Any] = {}
 
     def _init_graph_network(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
         self.__dict__["_is_graph_network"] = True
@@ -126,8 +127,9 @@ class Network(Configuration, GraphExecution, Layer):
     def _remember_own_run(self) -> None:
         """The masks of a run on the model's own inputs are known; running it again would build the graph twice."""
         masks: list[Any] = previous_masks(self.inputs)
-        key = f"{object_list_uid(self.inputs)}_{object_list_uid(masks)}"
-        self._run_cache[key] = (self.outputs, previous_masks(self.outputs), self.inputs, masks)
+        key = run_key(self.inputs, masks)
+        run = (self.outputs, previous_masks(self.outputs), self.inputs, masks)
+        self._run_cache[key] = self._run_cache[key, phase.fixed_value()] = run
 
     def _name_ends(self) -> None:
         self.input_names = [layer.name for layer in self._input_layers]

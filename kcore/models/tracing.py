@@ -12,7 +12,8 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import DataError, GraphError
-from kcore.graph import ir
+from kcore.graph import eager, ir
+from kcore.graph.function import convert
 from kcore.graph.ir import Symbolic
 from kcore.utils.generic_utils import to_list, unpack_singleton
 
@@ -55,7 +56,11 @@ def _tensor(value: Any, name: str) -> Symbolic:
     shape = tuple(getattr(value, "shape", np.shape(value)))
     if len(shape) < 2:
         shape = (None, 1)  # data of one axis is fed as a column
-    return K.placeholder(shape=(None, *shape[1:]), name=name)  # type: ignore[no-any-return]
+    placeholder = K.placeholder(shape=(None, *shape[1:]), name=name)
+    tape = eager.current()
+    if tape is not None:  # `call` may look at the values
+        tape.feed(placeholder, convert(tape.backend, placeholder, np.reshape(value, (-1, *shape[1:]))))
+    return placeholder  # type: ignore[no-any-return]
 
 
 def needs_only(item: Any, inputs: Sequence[Any]) -> bool:
@@ -105,7 +110,7 @@ class _Additions:
 
     @staticmethod
     def _lists(model: Any) -> Iterator[tuple[Any, str]]:
-        for layer in _all_layers(model):
+        for layer in all_layers(model):
             yield layer, "_losses"
             yield layer, "_updates"
 
@@ -138,7 +143,8 @@ def _chosen_updates(train: Sequence[Any], test: Sequence[Any]) -> list[Any] | No
     return [update(v, K.in_train_phase(a, b)) for (v, a), (_, b) in zip(first, second, strict=True)]
 
 
-def _all_layers(layer: Any) -> Iterator[Any]:
+def all_layers(layer: Any) -> Iterator[Any]:
+    """The layer and all inside it."""
     yield layer
     for inner in layer._inner_layers():
-        yield from _all_layers(inner)
+        yield from all_layers(inner)

@@ -6,6 +6,7 @@ here imports a framework; graph nodes are built through kcore.graph.ir.
 
 from kcore.ops import (  # noqa: F401 - declared by being imported
     activation,
+    attention,
     bits,
     control,
     conv,
@@ -16,6 +17,7 @@ from kcore.ops import (  # noqa: F401 - declared by being imported
     elementwise,
     image,
     indexing,
+    layer_normalization,
     linalg,
     local,
     nn,

@@ -54,5 +54,6 @@ for _name, _method in _OTHER.items():
     setattr(Symbolic, f"__{_name}__", _method)
 
 SymbolicTensor.__array__ = _to_array  # type: ignore[attr-defined]
+SymbolicTensor.numpy = _to_array  # type: ignore[attr-defined]
 SymbolicTensor.__float__ = _scalar(float)  # type: ignore[attr-defined]
 SymbolicTensor.__int__ = _scalar(int)  # type: ignore[attr-defined]

@@ -354,7 +354,8 @@ def _is_plain(item: Any) -> bool:
 def as_symbolic(value: Any, dtype: str | None = None) -> Symbolic:
     """The operand as a value of the graph, cast to `dtype` when one is given."""
     if isinstance(value, Symbolic):
-        pending = getattr(value, "pending", None)  # a variable read after its update (see graph.updates)
+        # A variable read after its update (see graph.updates).
+        pending = None if ir.is_lowering() else getattr(value, "pending", None)
         value = value if pending is None else pending
         if dtype is None or value.dtype == dtype:
             return value  # type: ignore[no-any-return]

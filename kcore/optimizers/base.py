@@ -7,13 +7,15 @@ particular optimizers are in the other modules of this room; who runs the update
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kcore import backend as K
 from kcore.errors import ArgumentError, GraphError, ShapeError
+from kcore.graph.clone import Cloner
+from kcore.graph.updates import as_pairs, hidden
 
 #: Entries that configurations written by other Keras versions carry and that say nothing here.
 _FOREIGN_KEYS = frozenset({
@@ -123,6 +125,9 @@ class Optimizer:
                 "ops without a gradient (K.argmax, K.round, K.equal, ...). Freeze those layers (layer.trainable = "
                 "False) before compile(), or use differentiable ops."
             )
+        return self._clipped(grads)
+
+    def _clipped(self, grads: list[Any]) -> list[Any]:
         clipnorm, clipvalue = getattr(self, "clipnorm", None), getattr(self, "clipvalue", None)
         if clipnorm is not None and clipnorm > 0:
             norm = K.sqrt(sum(K.sum(K.square(g)) for g in grads))
@@ -130,6 +135,48 @@ class Optimizer:
         if clipvalue is not None and clipvalue > 0:
             grads = [K.clip(g, -clipvalue, clipvalue) for g in grads]
         return grads
+
+    def minimize(self, loss: Any, var_list: Sequence[Any]) -> list[Any]:
+        """One step down the gradient of `loss`: updates of the variables and of the optimizer's state.
+
+        For custom training steps: in a model's `train_step` the updates are made without further ado; elsewhere pass
+        them to `K.function(updates=...)`. Calls for the same variables share one state.
+        """
+        return self._updates_for(self.get_gradients(loss, var_list), var_list)
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Any]]) -> list[Any]:
+        """The same from gradients of one's own: pairs `(gradient, variable)`. They are clipped as others are."""
+        pairs = list(grads_and_vars)
+        if not pairs or any(g is None for g, _ in pairs):
+            missing = ", ".join(v.name for g, v in pairs if g is None)
+            raise GraphError(f"No gradients to apply{': none by ' + missing if missing else ''}.")
+        return self._updates_for(self._clipped([g for g, _ in pairs]), [v for _, v in pairs])
+
+    def prepare(self, params: Sequence[Any]) -> None:
+        """Make the state for these variables, if there is none yet."""
+        self._template(params)
+
+    def _updates_for(self, grads: Sequence[Any], params: Sequence[Any]) -> list[Any]:
+        stand_ins, pairs = self._template(params)
+        replaced: list[tuple[Any, Any]] = list(zip(stand_ins, grads, strict=True))
+        replaced += [(v, v.pending) for v, _ in pairs if v.pending is not None]  # a second step in one run
+        values = Cloner(replaced).values([value for _, value in pairs])
+        return [K.update(v, value) for (v, _), value in zip(pairs, values, strict=True)]
+
+    def _template(self, params: Sequence[Any]) -> tuple[list[Any], list[tuple[Any, Any]]]:
+        """The updates for placeholders in place of gradients; made once, with the state."""
+        templates = self.__dict__.setdefault("_templates", {})
+        key = tuple(id(p) for p in params)
+        if key not in templates:
+            grads = [K.placeholder(shape=K.int_shape(p), dtype=K.dtype(p)) for p in params]
+            self.__dict__["get_gradients"] = lambda loss, params: list(grads)
+            try:
+                with hidden(params), K.name_scope("training"), K.name_scope(type(self).__name__):
+                    pairs = as_pairs(self.get_updates(loss=None, params=list(params)))
+            finally:
+                del self.__dict__["get_gradients"]
+            templates[key] = (grads, pairs, list(params))
+        return templates[key][:2]  # type: ignore[no-any-return]
 
     def _slots(self, name: str, params: Sequence[Any]) -> list[Any]:
         """One variable of zeros like each parameter, named `name_0`, `name_1`, ..."""

@@ -93,9 +93,15 @@ def _plain(obj: Any) -> Any:
     )
 
 
-def _training_config(model: Any) -> bytes:
+def _training_config(model: Any) -> bytes | None:
+    try:
+        config = model.optimizer.get_config()
+    except NotImplementedError as error:
+        warnings.warn(f"The model is saved without its optimizer and must be compiled after loading: {error}",
+                      stacklevel=4)  # fmt: skip
+        return None
     return _dump({
-        "optimizer_config": {"class_name": type(model.optimizer).__name__, "config": model.optimizer.get_config()},
+        "optimizer_config": {"class_name": type(model.optimizer).__name__, "config": config},
         "loss": model.loss,
         "metrics": model._compile_metrics,
         "weighted_metrics": model._compile_weighted_metrics,

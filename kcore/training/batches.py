@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,33 @@ class Order:
         self.batch_size = batch_size
         self.shuffle = shuffle
         self._indices = np.arange(size) if shuffle else None
+
+    def get_state(self) -> dict[str, Any]:
+        """The number of samples, and their present order."""
+        return {"size": self.size, "batch_size": self.batch_size, "indices": self._indices}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with an order that `get_state` gave. Raises ArgumentError when it is of other data."""
+        own = self.get_state()
+        if "size" not in state:
+            raise ArgumentError("it was made with a generator or Sequence; now there are arrays.")
+        if any(own[key] != state[key] for key in ("size", "batch_size")) or (
+            (self._indices is None) != (state["indices"] is None)
+        ):
+            raise ArgumentError(
+                f"it was made with {state['size']} samples in batches of {state['batch_size']}; now there are "
+                f"{self.size} in batches of {self.batch_size}, {'not ' if self._indices is None else ''}shuffled."
+            )
+        self._indices = state["indices"]
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Nothing else changes the order."""
+        return nullcontext()
+
+    def present(self) -> np.ndarray | None:
+        """The indices of the epoch under way; None for 0, 1, 2, ..."""
+        return self._indices
 
     def epoch(self) -> np.ndarray | None:
         """The indices of the next epoch; None for 0, 1, 2, ..."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kcore import backend as K
@@ -14,11 +16,16 @@ from kcore import losses as losses_module
 from kcore import optimizers
 from kcore.backend import active
 from kcore.errors import ArgumentError, DataError, EmptyDataError, NotCompiledError, ShapeError
-from kcore.training import data, plan
+from kcore.graph import eager
+from kcore.layers.node import previous_masks
+from kcore.models.tracing import all_layers
+from kcore.training import custom, data, plan
+from kcore.training.eager import EagerSteps, eager_predict
 from kcore.training.logs import on_host
 from kcore.training.loops import TEST, TRAIN, Feed
-from kcore.training.steps import Steps
+from kcore.training.steps import Steps, measure, output_loss, total
 from kcore.utils.generic_utils import to_list, unpack_singleton
+from kcore.utils.objects import has_arg
 
 if TYPE_CHECKING:
     from kcore.models.network import Network as _Network
@@ -30,6 +37,7 @@ class Compiling(_Network):
     """What makes a network trainable. Mixed into one, which has layers, inputs and outputs."""
 
     _plan: plan.CompilePlan | None = None
+    _runs_eagerly = False
     _steps: Any = None
     _compile_arguments: dict[str, Any] | None = None
     _predict_function: Any = None
@@ -49,7 +57,7 @@ class Compiling(_Network):
 
     def compile(self, optimizer: Any, loss: Any = None, metrics: Any = None, loss_weights: Any = None,
                 sample_weight_mode: Any = None, weighted_metrics: Any = None, target_tensors: Any = None,
-                **kwargs: Any) -> None:  # fmt: skip
+                run_eagerly: bool = False, **kwargs: Any) -> None:  # fmt: skip
         """Say how the model is trained. Layers are frozen or not as they are now.
 
         Args:
@@ -60,6 +68,8 @@ class Compiling(_Network):
             sample_weight_mode: "temporal" for weights per time step; also a list or dictionary.
             weighted_metrics: metrics that sample weights and class weights apply to.
             target_tensors: tensors in place of fed targets.
+            run_eagerly: runs `call`, losses and metrics anew for every batch, op by op, so that they can print values
+                and be stepped through. Slow; the numbers are the same.
 
         Raises:
             UnknownNameError, ArgumentError, GraphError: for what cannot be.
@@ -75,6 +85,7 @@ class Compiling(_Network):
         self._compile_arguments = {"target_tensors": target_tensors}
         self._plan = self._steps = self._predict_function = None
         self._is_compiled = False
+        self._runs_eagerly = bool(run_eagerly)
         if self.inputs:  # else at the first data
             self._compile_now()
 
@@ -98,17 +109,36 @@ class Compiling(_Network):
             self._plan_output(i, found[i], weights[i], targets[i], modes[i], masks[i], metrics[i], weighted[i])
             for i in range(len(names))
         )
-        if not any(trained) and not self.losses:
+        if not any(trained) and not self.losses and not custom.is_custom(self, "train_step"):
             raise ArgumentError(
                 "The model cannot be compiled because it has no loss to optimize: pass `loss=`, or add_loss() to it."
             )
         self._is_compiled = True
         self._plan = plan.CompilePlan(outputs, tuple(self.losses), tuple(self.trainable_weights), self.optimizer)
-        self._steps = Steps(
+        self._steps = self._new_steps(compiled=not self.run_eagerly)
+        if custom.is_custom(self, "train_step") or custom.is_custom(self, "test_step"):
+            self._steps = custom.CustomSteps(self, self._steps)
+        self._set_keras_attributes(self._plan)
+
+    def _new_steps(self, *, compiled: bool) -> Steps:
+        parts: Any = (
             self._plan, self._feed_inputs, lambda: [m for m in self._layer_metrics() if hasattr(m, "_call_result")],
             lambda: self.updates, lambda: self.state_updates,
         )  # fmt: skip
-        self._set_keras_attributes(self._plan)
+        return Steps(*parts) if compiled else EagerSteps(self, *parts)
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether the model's code runs anew for every batch. Setting it takes effect with the next batch."""
+        return self._runs_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        if bool(value) == self._runs_eagerly:
+            return
+        self._runs_eagerly, self._predict_function = bool(value), None
+        if self._plan is not None:
+            self._compile_now()
 
     def _parse_metrics(self, given: Any, found: Sequence[Any]) -> list[dict[str, Any]]:
         return plan.parse_metrics(given, self.output_names, self.outputs, found)
@@ -152,6 +182,80 @@ class Compiling(_Network):
         self._compile_metric_functions = compiled.compiled_metrics
         self._collected_trainable_weights = list(compiled.params)
 
+    # --- steps of a user's own ----------------------------------------------------------------------------------------
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of training, in K; define it anew for a training of your own.
+
+        Updates that are made inside (`self.optimizer.minimize(loss, weights)`, `metric.update_state(...)`, `K.update`)
+        happen in the order of the code. It is traced once and compiled; with `run_eagerly` it runs for every batch.
+
+        Args:
+            data: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, as the batch has them.
+
+        Returns:
+            What is logged: name to tensor. A metric's result is shown as it is, other values are averaged over batches.
+
+        >>> from kcore.layers import Dense
+        >>> from kcore.models import Sequential
+        >>> class Tuned(Sequential):
+        ...     def train_step(self, data):
+        ...         x, y = data
+        ...         loss = K.mean(K.square(self(x) - y))
+        ...         self.optimizer.minimize(loss, self.trainable_weights)
+        ...         return {"loss": loss, "size": K.sum(K.abs(self.weights[0]))}
+        >>> model = Tuned([Dense(1, input_shape=(2,), kernel_initializer="ones")])
+        >>> model.compile("sgd")
+        >>> [float(value) for value in model.train_on_batch(np.ones((4, 2)), np.full((4, 1), 2.))]
+        [0.0, 2.0]
+        """
+        x, y, sample_weight = custom.unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=True) if self._takes_training() else self(x)
+        loss = self.compute_loss(x, y, y_pred, sample_weight)
+        self.optimizer.minimize(loss, self.trainable_weights)
+        return {"loss": loss, **self.compute_metrics(x, y, y_pred, sample_weight)}
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One step of evaluation; see `train_step`."""
+        x, y, sample_weight = custom.unpack_x_y_sample_weight(data)
+        y_pred = self(x, training=False) if self._takes_training() else self(x)
+        loss = self.compute_loss(x, y, y_pred, sample_weight)
+        return {"loss": loss, **self.compute_metrics(x, y, y_pred, sample_weight)}
+
+    def predict_step(self, data: Any) -> Any:
+        """The outputs of `predict` for inputs; see `train_step`."""
+        return self(data, training=False) if self._takes_training() else self(data)
+
+    def _takes_training(self) -> bool:
+        return has_arg(self.call, "training")
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None) -> Any:
+        """The loss that `compile` was told, and what layers add, for tensors inside a step."""
+        found = [output_loss(o, w) * o.loss_weight for o, w in self._measured(y, y_pred, sample_weight)]
+        return total(found, list({id(v): v for layer in all_layers(self) for v in layer._losses}.values()))
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """The metrics that `compile` was told, with these tensors accumulated: name to result."""
+        found: dict[str, Any] = {}
+        for output, weight in self._measured(y, y_pred, sample_weight):
+            found |= {m.name: measure(m, output, None) for m in output.metrics}
+            found |= {m.name: measure(m, output, weight) for m in output.weighted_metrics}
+        return found
+
+    def _measured(self, y: Any, y_pred: Any, sample_weight: Any) -> list[tuple[plan.OutputPlan, Any]]:
+        assert self._plan is not None
+        targets, predictions = to_list(y, allow_tuple=True), to_list(y_pred, allow_tuple=True)
+        weights = to_list(sample_weight, allow_tuple=True)
+        weights = weights if len(weights) == len(targets) else [None] * len(targets)
+        trained = self._plan.trained
+        if len(targets) != len(trained):
+            raise ArgumentError(f"compile() was given losses for {len(trained)} outputs; got {len(targets)} targets.")
+        masks = previous_masks(predictions)
+        return [
+            (replace(o, target=t, prediction=predictions[o.index], mask=masks[o.index]), w)
+            for o, t, w in zip(trained, targets, weights, strict=True)
+        ]
+
     # --- what a compiled model shows ----------------------------------------------------------------------------------
 
     def _layer_metrics(self) -> list[Any]:
@@ -167,6 +271,13 @@ class Compiling(_Network):
     @property
     def metrics_names(self) -> list[str]:
         """Names of what `evaluate` and `train_on_batch` return."""
+        return self._steps.names if isinstance(self._steps, custom.CustomSteps) else self._own_metrics_names()
+
+    def _stateful_names(self) -> set[str]:
+        """Which logs are metrics' results, which are not averaged over batches."""
+        return self._steps.stateful if isinstance(self._steps, custom.CustomSteps) else set(self.metrics_names[1:])
+
+    def _own_metrics_names(self) -> list[str]:
         names = ["loss"]
         if self._plan is not None:
             names += [m.name for m in self._plan.loss_metrics]
@@ -219,6 +330,9 @@ class Compiling(_Network):
         """Build the train step, and with it the optimizer's state."""
         steps = self._compiled()
         self._check_trainable_weights_consistency()
+        if isinstance(steps, custom.CustomSteps):  # it is traced for data
+            steps.plan.optimizer.prepare(steps.plan.params)
+            return
         steps.train((False,) * len(steps.plan.fed))
 
     def _make_test_function(self) -> None:
@@ -231,7 +345,7 @@ class Compiling(_Network):
     @property
     def train_function(self) -> Any:
         """The train step as a K.function of inputs, targets, sample weights of every output, and the learning phase."""
-        return None if self._steps is None else self._as_function(self._steps.train(self._steps.all_weighted()))
+        return self._shown(TRAIN)
 
     @train_function.setter
     def train_function(self, value: None) -> None:
@@ -242,12 +356,19 @@ class Compiling(_Network):
     @property
     def test_function(self) -> Any:
         """The test step, like `train_function`."""
-        return None if self._steps is None else self._as_function(self._steps.test(self._steps.all_weighted()))
+        return self._shown(TEST)
 
     @property
     def predict_function(self) -> Any:
         """The outputs as a K.function of the inputs and the learning phase."""
         return self._as_function(self._predict_step())
+
+    def _shown(self, training: int) -> Any:
+        if self._steps is None:
+            return None
+        steps = self._new_steps(compiled=True) if self.run_eagerly else self._steps
+        step = steps.train if training else steps.test
+        return self._as_function(step(steps.all_weighted()))
 
     def _as_function(self, step: Any) -> Any:
         phase = [K.learning_phase()] if self._uses_dynamic_learning_phase() else []
@@ -255,11 +376,24 @@ class Compiling(_Network):
 
     def _predict_step(self) -> Any:
         """The function from inputs to outputs. As in Keras 2 it is made once, until the next compile()."""
-        if self._predict_function is None:
+        if self._predict_function is None and custom.is_custom(self, "predict_step"):
+            self._predict_function = custom.custom_predict(self, run_eagerly=self.run_eagerly)
+        elif self._predict_function is None and self.run_eagerly:
+            self._predict_function = eager_predict(self)
+        elif self._predict_function is None:
             self._predict_function = K.function(
                 list(self._feed_inputs), list(self.outputs), list(self.state_updates), name="predict"
             )
         return self._predict_function
+
+    def _functions(self, names: Sequence[str] = ()) -> dict[str, Any]:
+        """The functions made so far and those of the given names, by name and sorted: the keys of `Steps.functions`."""
+        if "predict" in names:
+            self._predict_step()
+        found = self._compiled().functions([name for name in names if name != "predict"])
+        if self._predict_function is not None:
+            found["predict"] = self._predict_function
+        return dict(sorted(found.items()))
 
     # --- data ---------------------------------------------------------------------------------------------------------
 
@@ -272,7 +406,8 @@ class Compiling(_Network):
                     "list of arrays."
                 )
             arrays = [data.as_array(v, "input data") for v in (x if isinstance(x, (list, tuple)) else [x])]
-            self._set_inputs(arrays)
+            with eager.running(active.backend(), 0) if self.run_eagerly else nullcontext():
+                self._set_inputs(arrays)
         if self._compile_arguments is not None and self._plan is None:
             self._compile_now()
 
@@ -297,6 +432,8 @@ class Compiling(_Network):
             self._compiled()
         self._ensure_built(x)
         steps = self._compiled()
+        if isinstance(steps, custom.CustomSteps):
+            return steps.feed(x, y, sample_weight, class_weight)
         fed = steps.plan.fed
         names = [o.name for o in fed]
         inputs = data.as_arrays(x, self._feed_input_names, "input")
@@ -309,8 +446,7 @@ class Compiling(_Network):
         given = data.per_output(sample_weight, names, "sample_weight")
         classes = data.per_output(class_weight, names, "class_weight")
         weights = [
-            data.sample_weights(t, w, c, o.weight_mode)
-            for o, t, w, c in zip(fed, targets, given, classes, strict=True)
+            data.sample_weights(t, w, c, o.weight_mode) for o, t, w, c in zip(fed, targets, given, classes, strict=True)
         ]
         data.check_lengths(inputs, targets, weights)
         inputs = data.as_fed(inputs, self._feed_inputs)

@@ -17,6 +17,8 @@ from kcore import callbacks as cbks
 from kcore.errors import ArgumentError, ArgumentTypeError, DataEndedError, DataError, EmptyDataError
 from kcore.training.logs import BatchLogs, on_host
 from kcore.training.loops import Cadence, Feed, configured, evaluate_loop, should_run_validation
+from kcore.training.places import FROM_THE_START, Begin, Place, Places
+from kcore.training.progress import Progress
 from kcore.utils.data_utils import GeneratorEnqueuer, OrderedEnqueuer, is_sequence, iterate_forever
 from kcore.utils.generic_utils import to_list, unpack_singleton
 from kcore.utils.progbar import Progbar
@@ -118,15 +120,16 @@ class Source:
         """The error for a source without batches."""
         return EmptyDataError(f"The {type(self.batches).__name__} that was given is empty: it has no batches.")
 
-    def open(self, stack: ExitStack) -> Stream:
-        """Start fetching; what fetches is stopped when the stack closes."""
+    def open(self, stack: ExitStack, begin: Begin = FROM_THE_START) -> Stream:
+        """Start fetching; what fetches is stopped when the stack closes. A Sequence begins where `begin` says."""
         if self.is_loader:
             return Stream(self, forever(self.batches) if self.steps is not None else None)
         if self.workers <= 0:
-            return Stream(self, iterate_forever(self.batches) if self.ordered else self.batches)
+            return Stream(self, iterate_forever(self.batches, begin.first) if self.ordered else self.batches)
         enqueuer: Any
         if self.ordered:
             enqueuer = OrderedEnqueuer(self.batches, use_multiprocessing=self.processes, shuffle=self.shuffle)
+            enqueuer.begin_at(begin.epoch, begin.first, list(begin.orders), begin.seed)
         else:
             enqueuer = GeneratorEnqueuer(self.batches, use_multiprocessing=self.processes)
         enqueuer.start(workers=self.workers, max_queue_size=self.queue)
@@ -209,40 +212,59 @@ class GeneratorRun:
         model._make_train_function() if model._plan is not None else None
         callbacks.on_train_begin()
         callbacks.model.stop_training = False
+        validation = Place(self.validation) if isinstance(self.validation, Source) else None
+        places = Places(Place(self.source), validation)
+        progress = Progress(model, callbacks, self.initial_epoch, places)
         with ExitStack() as stack:
-            validation = open_validation(self.validation, stack)
-            self._epochs(self.source.open(stack), validation)
+            if validation is not None:
+                validation.open(stack)
+            places.train.open(stack)
+            progress.data_skipped()
+            self._epochs(places, progress)
         callbacks.on_train_end()
         return model.history
 
-    def _epochs(self, stream: Stream, validation: Any) -> None:
-        model, callbacks, source = self.model, self.callbacks, self.source
-        steps = source.length()
-        logs: dict[str, Any] = {}
-        for epoch in range(self.initial_epoch, self.epochs):
+    def _epochs(self, places: Places, progress: Progress) -> None:
+        model, callbacks = self.model, self.callbacks
+        steps = self.source.length()
+        validation = places.validation if isinstance(self.validation, Source) else self.validation
+        for epoch in range(progress.epoch, progress.epoch if progress.stopped else self.epochs):
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            done, size, whole = self._batches(stream, steps)
+            progress.epoch_begun()
+            done, size, whole = self._batches(places.train, steps, progress)
             if whole and validation is not None and should_run_validation(self.validation_freq, epoch):
-                logs = self._validate(validation, size)
+                places.logs = self._validate(validation, size)
             if steps is None:  # a loader that cannot count its batches; now they are counted
                 callbacks.set_params({**callbacks.params, "steps": done})
-            callbacks.on_epoch_end(epoch, logs)
-            if callbacks.model.stop_training:
+            callbacks.on_epoch_end(epoch, places.logs)
+            stopped = callbacks.model.stop_training
+            if not stopped:
+                steps = self._between_epochs(places.train, steps)
+            progress.epoch_done()
+            if stopped:
                 break
-            if source.ordered and source.workers <= 0:
-                source.batches.on_epoch_end()
-            if source.ordered and source.steps is None:
-                if stream.enqueuer is not None:
-                    stream.enqueuer.join_end_of_epoch()
-                if len(source.batches) != steps:  # a Sequence may change its length
-                    steps = len(source.batches)
-                    callbacks.set_params({**callbacks.params, "steps": steps})
 
-    def _batches(self, stream: Stream, steps: int | None) -> tuple[int, int, bool]:
+    def _between_epochs(self, place: Place, steps: int | None) -> int | None:
+        """See to it that a Sequence was told of the epoch's end; returns the number of batches of the next one."""
+        source, callbacks = self.source, self.callbacks
+        if source.ordered and source.workers <= 0:
+            place.epoch_ended()
+        if source.ordered and source.steps is None:
+            if place.enqueuer is not None:
+                place.enqueuer.join_end_of_epoch()
+            if len(source.batches) != steps:  # a Sequence may change its length
+                steps = len(source.batches)
+                callbacks.set_params({**callbacks.params, "steps": steps})
+        return steps
+
+    def _batches(self, place: Place, steps: int | None, progress: Progress) -> tuple[int, int, bool]:
         """The batches of an epoch; returns how many were done, the size of the last, and whether it was the last."""
-        model, callbacks, number, size = self.model, self.callbacks, -1, 1
-        for number, item in enumerate(stream.epoch(steps)):
+        model, callbacks, number, size = self.model, self.callbacks, progress.batch - 1, 1
+        if progress.batch and callbacks.model.stop_training:  # a callback had stopped the run that is taken up
+            return progress.batch, size, progress.batch == steps
+        left = None if steps is None else steps - progress.batch
+        for number, item in enumerate(place.epoch(left), progress.batch):
             x, y, weight = split(item, loader=self.source.is_loader)
             feed = model._training_feed(x, y, weight, self.class_weight)
             size = feed.samples or 1
@@ -250,9 +272,11 @@ class GeneratorRun:
             callbacks.call_batch_hook("train", "begin", number, logs)
             logs.update(zip(model.metrics_names, model._train_on(feed), strict=True))
             callbacks.call_batch_hook("train", "end", number, logs)
+            # After the last batch a Sequence is being told of the epoch's end by another thread.
+            progress.batch_done(number + 1, keep=steps is None or number + 1 < steps)
             if callbacks.model.stop_training:
                 return number + 1, size, number + 1 == steps
-        stream.check(number + 1, steps)
+        place.check(number + 1, steps)
         return number + 1, size, True
 
     def _validate(self, validation: Any, size: int) -> dict[str, Any]:
@@ -264,11 +288,6 @@ class GeneratorRun:
         return {f"val_{name}": value for name, value in zip(model.metrics_names, values, strict=True)}
 
 
-def open_validation(validation: Any, stack: ExitStack) -> Any:
-    """A validation source's stream; arrays (or None) as they are."""
-    return validation.open(stack) if isinstance(validation, Source) else validation
-
-
 def evaluate(model: Any, source: Source, callbacks: Any = None, verbose: int = 0) -> Any:
     """Loss and metrics over the batches. As in Keras 2, the loss is that of the last batch."""
     steps = source.length()
@@ -277,7 +296,7 @@ def evaluate(model: Any, source: Source, callbacks: Any = None, verbose: int = 0
         return evaluate_stream(model, source.open(stack), configured(model, callbacks, params), verbose)
 
 
-def evaluate_stream(model: Any, stream: Stream, callbacks: cbks.CallbackList, verbose: int = 0) -> Any:
+def evaluate_stream(model: Any, stream: Stream | Place, callbacks: cbks.CallbackList, verbose: int = 0) -> Any:
     """The same over the next batches of a source that is open."""
     model.reset_metrics()
     steps = stream.source.length()

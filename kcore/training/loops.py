@@ -20,6 +20,8 @@ from kcore.errors import ArgumentError, DataError
 from kcore.training.arrays import is_native, part
 from kcore.training.batches import Order, Slicer, make_batches
 from kcore.training.logs import BatchLogs, on_host
+from kcore.training.places import Place, Places
+from kcore.training.progress import Progress
 from kcore.utils.generic_utils import to_list, unpack_singleton
 from kcore.utils.progbar import Progbar
 
@@ -95,11 +97,15 @@ def training_callbacks(model: Any, own: Iterable[Any] | None, count_mode: str,
     """Averages, progress bar, the user's callbacks and the history, told of model and run."""
     names = model.metrics_names
     model.history = cbks.History()
-    found: list[Any] = [cbks.BaseLogger(stateful_metrics=names[1:])]
-    if params["verbose"]:
-        found.append(cbks.ProgbarLogger(count_mode, stateful_metrics=names[1:]))
+    found: list[Any] = [cbks.BaseLogger()]
+    if params["verbose"] == "line":
+        found.append(cbks.LineLogger())
+    elif params["verbose"]:
+        found.append(cbks.ProgbarLogger(count_mode))
+    for logger in found:
+        logger.stateful_metrics = model._stateful_names()  # a step of the user's own may find out while it runs
     found += [*(own or []), model.history]
-    metrics = [*names, *(f"val_{n}" for n in names)] if params["do_validation"] else list(names)
+    metrics = [*names, *(f"val_{n}" for n in names)] if params["do_validation"] else names
     callbacks = cbks.CallbackList(found)
     callbacks.set_model(model._get_callback_model())
     callbacks.set_params({"metrics": metrics, **params})
@@ -148,49 +154,58 @@ class FitRun:
         with ExitStack() as stack:
             self.callbacks.on_train_begin()
             self.callbacks.model.stop_training = False
-            if isinstance(self.validation, Feed):
-                self._epochs(self.validation.slicer())
-            else:
-                self._epochs(None if self.validation is None else self.validation.open(stack))
+            order = Order(self.feed.samples or 0, self.cadence.batch_size or 1, self.shuffle)
+            arrays = self.validation is None or isinstance(self.validation, Feed)
+            place = None if arrays else Place(self.validation)
+            progress = Progress(self.model, self.callbacks, self.initial_epoch, Places(order, place))
+            if place is not None:
+                place.open(stack)
+                progress.data_skipped()
+            slicer = self.validation.slicer() if isinstance(self.validation, Feed) else place
+            self._epochs(slicer, order, progress)
         self.callbacks.on_train_end()
         return self.model.history
 
-    def _epochs(self, validation: Any) -> None:
-        """All epochs; `validation` is a Slicer, the open stream of a Source, or None."""
+    def _epochs(self, validation: Any, order: Order, progress: Progress) -> None:
+        """All epochs; `validation` is a Slicer, the open place of a Source, or None."""
         model, callbacks = self.model, self.callbacks
         watched = callbacks.model
         slicer = self.feed.slicer()
         step = model._steps.train(self.feed.weighted)
-        order = Order(self.feed.samples or 0, self.cadence.batch_size or 1, self.shuffle)
-        for epoch in range(self.initial_epoch, self.epochs):
+        for epoch in range(progress.epoch, progress.epoch if progress.stopped else self.epochs):
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
+            progress.epoch_begun()
             if self.cadence.steps is not None:
-                self._steps_of_epoch(slicer, step)
+                self._steps_of_epoch(slicer, step, progress)
                 whole = True
             else:
-                whole = self._batches_of_epoch(slicer, step, order)
+                whole = self._batches_of_epoch(slicer, step, order, progress)
             logs: dict[str, Any] = {}
             if validation is not None and whole and should_run_validation(self.validation_freq, epoch):
                 logs = self._validate(validation)
             callbacks.on_epoch_end(epoch, logs)
+            progress.epoch_done()
             if watched.stop_training:
                 break
 
-    def _batches_of_epoch(self, slicer: Slicer, step: Any, order: Order) -> bool:
+    def _batches_of_epoch(self, slicer: Slicer, step: Any, order: Order, progress: Progress) -> bool:
         """All batches in this epoch's order; returns whether it came to the end."""
         batch_size = self.cadence.batch_size
         assert batch_size is not None
         callbacks, watched, names = self.callbacks, self.callbacks.model, self.model.metrics_names
         alone = callbacks.only_listener("train")
-        averages = alone.add if type(alone) is cbks.BaseLogger else None
+        averages = alone.add if type(alone) is cbks.BaseLogger and not progress.every_batch else None
         backend = active.backend()
         run = step.prepared(TRAIN, backend)
         if not slicer.prepared:
             run = partial(step.run_native, training=TRAIN, backend=backend)
-        indices = order.epoch()
+        done = progress.batch
+        indices = order.present() if done else order.epoch()
         batches = make_batches(order.size, batch_size)
-        for number, (start, stop) in enumerate(batches):
+        if done and watched.stop_training:  # a callback had stopped the run that is taken up
+            return done == len(batches)
+        for number, (start, stop) in enumerate(batches[done:], done):
             values = slicer.part(start, stop) if indices is None else slicer.take(indices[start:stop])
             if averages is not None:
                 averages(stop - start, names, run(values))
@@ -201,18 +216,24 @@ class FitRun:
             callbacks.call_batch_hook("train", "begin", number, logs)
             logs.update(zip(names, run(values), strict=True))
             callbacks.call_batch_hook("train", "end", number, logs)
+            if progress.every_batch:
+                progress.batch_done(number + 1)
             if watched.stop_training:
                 return number == len(batches) - 1
         return True
 
-    def _steps_of_epoch(self, slicer: Slicer, step: Any) -> None:
+    def _steps_of_epoch(self, slicer: Slicer, step: Any, progress: Progress) -> None:
         """A number of steps, each over all samples."""
         names, values = self.model.metrics_names, slicer.everything()
-        for number in range(self.cadence.steps or 0):
+        if progress.batch and self.callbacks.model.stop_training:
+            return
+        for number in range(progress.batch, self.cadence.steps or 0):
             logs = BatchLogs(batch=number, size=1)
             self.callbacks.call_batch_hook("train", "begin", number, logs)
             logs.update(zip(names, step.run_native(values, TRAIN), strict=True))
             self.callbacks.call_batch_hook("train", "end", number, logs)
+            if progress.every_batch:
+                progress.batch_done(number + 1)
             if self.callbacks.model.stop_training:
                 break
 

@@ -21,7 +21,7 @@ class TrainingMixin(Compiling):
 
     # --- arrays -------------------------------------------------------------------------------------------------------
 
-    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: int = 1,
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1, verbose: Any = 1,
             callbacks: Any = None, validation_split: float = 0.0, validation_data: Any = None, shuffle: Any = True,
             class_weight: Any = None, sample_weight: Any = None, initial_epoch: int = 0,
             steps_per_epoch: int | None = None, validation_steps: int | None = None, validation_freq: Any = 1,
@@ -36,7 +36,7 @@ class TrainingMixin(Compiling):
             y: targets, likewise; not with generators.
             batch_size: samples per step, 32 when None; not with generators.
             epochs: number of the last epoch.
-            verbose: 0 silent, 1 progress bar, 2 a line per epoch.
+            verbose: 0 silent, 1 progress bar, 2 a line per epoch, "line" one line for the whole run.
             callbacks: list of callbacks.
             validation_split: this part of the data, its end before any shuffling, is kept for validation.
             validation_data: `(x, y)` or `(x, y, sample_weight)` for validation, or a generator, Sequence or loader.
@@ -56,6 +56,7 @@ class TrainingMixin(Compiling):
         epochs = _renamed(kwargs, "nb_epoch", "epochs", epochs)
         if kwargs:
             raise TypeError(f"fit() got unexpected arguments: {', '.join(map(repr, kwargs))}.")
+        _check_verbose(verbose)
         if yields_batches(x):
             _check_generator(batch_size, y, sample_weight, validation_split)
             return self.fit_generator(
@@ -84,6 +85,7 @@ class TrainingMixin(Compiling):
         if validation is not None:
             loops.should_run_validation(validation_freq, 0)
         self._make_train_function()
+        self._steps.train(feed.weighted)  # a step of the user's own is traced now, and says what it logs
         run = loops.training_callbacks(self, callbacks, "samples" if steps_per_epoch is None else "steps", {
             "batch_size": cadence.batch_size, "epochs": epochs, "steps": steps_per_epoch, "samples": feed.samples,
             "verbose": verbose, "do_validation": validation is not None,
@@ -112,11 +114,11 @@ class TrainingMixin(Compiling):
             )
         return feed.part(0, at), feed.part(at)
 
-    def _tell(self, feed: Feed, validation: Any, verbose: int, callbacks: Any) -> None:
+    def _tell(self, feed: Feed, validation: Any, verbose: Any, callbacks: Any) -> None:
         arrays = loops.validation_arrays(validation, len(self._feed_inputs)) if isinstance(validation, Feed) else []
         for callback in callbacks:
             callback.validation_data = arrays
-        if verbose and isinstance(validation, Feed):
+        if verbose and verbose != "line" and isinstance(validation, Feed):
             from kcore.callbacks.reporting import say
 
             say(f"Train on {feed.samples} samples, validate on {validation.samples} samples")
@@ -183,7 +185,7 @@ class TrainingMixin(Compiling):
 
     # --- generators ---------------------------------------------------------------------------------------------------
 
-    def fit_generator(self, generator: Any, steps_per_epoch: int | None = None, epochs: int = 1, verbose: int = 1,
+    def fit_generator(self, generator: Any, steps_per_epoch: int | None = None, epochs: int = 1, verbose: Any = 1,
                       callbacks: Any = None, validation_data: Any = None, validation_steps: int | None = None,
                       validation_freq: Any = 1, class_weight: Any = None, max_queue_size: int = 10, workers: int = 1,
                       use_multiprocessing: bool = False, shuffle: bool = True, initial_epoch: int = 0,
@@ -194,6 +196,7 @@ class TrainingMixin(Compiling):
         if kwargs:
             raise TypeError(f"fit_generator() got unexpected arguments: {', '.join(map(repr, kwargs))}.")
         _check_epochs(epochs, initial_epoch)
+        _check_verbose(verbose)
         fetching = (workers, use_multiprocessing, max_queue_size)
         steps_per_epoch = checked_steps(steps_per_epoch, "steps_per_epoch")
         validation_steps = checked_steps(validation_steps, "validation_steps")
@@ -272,6 +275,11 @@ def _check_epochs(epochs: Any, initial_epoch: Any) -> None:
     for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
         if not hasattr(value, "__index__") or isinstance(value, bool):
             raise ArgumentTypeError(f"{name} is an integer, got {value!r}.")
+
+
+def _check_verbose(verbose: Any) -> None:
+    if isinstance(verbose, str) and verbose != "line":
+        raise ArgumentError(f"verbose is 0, 1, 2 or 'line', got {verbose!r}.")
 
 
 def _is_integer(value: Any) -> bool:

@@ -85,6 +85,17 @@ class Steps:
             self._test[weighted] = self._function("test_step", weighted, found, list(self._state_updates()))
         return self._test[weighted]
 
+    def functions(self, names: Sequence[str] = ()) -> dict[str, Function]:
+        """The functions made so far, and those named: "train 01" is the train step that is fed the second weights."""
+        for name in names:
+            kind, _, weighted = name.partition(" ")
+            (self.train if kind == "train" else self.test)(tuple(flag == "1" for flag in weighted))
+        return {
+            f"{kind} {''.join(str(int(flag)) for flag in weighted)}": function
+            for kind, made in (("test", self._test), ("train", self._train))
+            for weighted, function in made.items()
+        }
+
     def _function(self, name: str, weighted: Weighted, found: Evaluation, updates: list[Any]) -> Function:
         feeds = self.feeds(weighted)
         return K.function(feeds, [found.total_loss, *found.results], updates=updates, name=name)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from typing import Any, Final
+
+from kcore import lazy
 
 _ROOMS: Final[dict[str, str]] = {
     "kcore.utils.generic_utils": """
@@ -18,20 +18,14 @@ _ROOMS: Final[dict[str, str]] = {
     "kcore.random": "set_random_seed",
     "kcore.utils.layer_utils": "convert_all_kernels_in_model get_source_inputs print_summary",
 }
-_WHERE: Final = {name: room for room, names in _ROOMS.items() for name in names.split()}
+_WHERE: Final = lazy.by_name(_ROOMS)
 
 __all__ = sorted(_WHERE)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        value = getattr(importlib.import_module(_WHERE[name]), name)
-        globals()[name] = value
-        return value
-    if not name.startswith("_") and importlib.util.find_spec(f"{__name__}.{name}") is not None:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return lazy.attribute(__name__, name, _WHERE)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+    return lazy.names(__name__, _WHERE)

@@ -6,6 +6,7 @@ import itertools
 import queue
 import random
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
@@ -66,8 +67,10 @@ def is_sequence(x: Any) -> bool:
     )
 
 
-def iterate_forever(sequence: Any) -> Iterator[Any]:
-    """The batches of a Sequence, over and over."""
+def iterate_forever(sequence: Any, start: int = 0) -> Iterator[Any]:
+    """The batches of a Sequence, over and over; the first time from batch `start` on."""
+    if start:
+        yield from (sequence[i] for i in range(start, len(sequence)))
     while True:
         yield from sequence
 
@@ -118,10 +121,13 @@ class SequenceEnqueuer:
         self.queue = queue.Queue(max_queue_size)
         self.stop_signal = threading.Event()
         if self.use_multiprocessing:  # drawn here, where a program's draws have an order
-            self._seed = int(np.random.randint(10**7))  # noqa: NPY002 - the global state is Keras 2's contract
+            self._seed = self._draw_seed()
         self._pool = self._new_pool(0)  # here as well: this thread is the safest to fork in, and can hear of errors
         self.run_thread = threading.Thread(target=self._run_safely, daemon=True)
         self.run_thread.start()
+
+    def _draw_seed(self) -> int:
+        return int(np.random.randint(10**7))  # noqa: NPY002 - the global state is Keras 2's contract
 
     def stop(self, timeout: float | None = None) -> None:
         """Stop fetching. Returns when the thread has ended, or after `timeout` seconds; twice is once."""
@@ -230,6 +236,31 @@ class OrderedEnqueuer(SequenceEnqueuer):
         super().__init__(sequence, use_multiprocessing)
         self.shuffle = shuffle
         self.end_of_epoch_signal = threading.Event()
+        #: Held while an order is drawn: nobody else can tell when this thread takes numbers from `random`.
+        self.drawing = threading.RLock()
+        self._drawn = 0
+        self._recent: deque[list[int]] = deque(maxlen=2)  # this thread is at most one epoch ahead of the reader
+        self._given: list[list[int]] = []
+        self._given_seed: int | None = None
+        self._epochs_before = 0
+        self._first = 0
+
+    def begin_at(self, epoch: int, first: int, orders: list[list[int]], seed: int | None) -> None:
+        """Before the start: begin with a later epoch and batch, with the orders and the seed that were drawn for it."""
+        self._epochs_before, self._first, self._given, self._given_seed = epoch, first, list(orders), seed
+
+    @property
+    def seed(self) -> int:
+        """What draws of processes depend on."""
+        return self._seed
+
+    def _draw_seed(self) -> int:
+        return super()._draw_seed() if self._given_seed is None else self._given_seed
+
+    def orders(self, done: int) -> list[list[int]]:
+        """The orders drawn for the epochs after the first `done`."""
+        count = self._drawn - done
+        return list(self._recent)[-count:] if count else []
 
     def _new_pool(self, epoch: int) -> Pool:
         if self.use_multiprocessing:
@@ -241,8 +272,8 @@ class OrderedEnqueuer(SequenceEnqueuer):
 
     def _run(self) -> None:
         assert self._pool is not None
-        for epoch in itertools.count():
-            if epoch and self.use_multiprocessing:
+        for epoch in itertools.count(self._epochs_before):
+            if epoch > self._epochs_before and self.use_multiprocessing:
                 self._pool = self._new_pool(epoch)  # processes must see what on_epoch_end changed
             if not self._epoch(epoch):
                 return
@@ -253,18 +284,26 @@ class OrderedEnqueuer(SequenceEnqueuer):
 
     def _epoch(self, epoch: int) -> bool:
         """Hand out all batches, and wait until they were read; False when fetching was stopped."""
-        order = list(range(len(self.sequence)))
-        if not order:
-            raise EmptyDataError(f"The Sequence {type(self.sequence).__name__} has no batches: its length is 0.")
-        if self.shuffle:
-            random.shuffle(order)
-        for index in order:
+        with self.drawing:
+            order = self._given.pop(0) if self._given else self._order()
+            self._drawn += 1
+            self._recent.append(order)
+        first, self._first = self._first, 0
+        for index in order[first:]:
             if not self._submit(index, self._seed, epoch):
                 return False
         with self.queue.all_tasks_done:
             while self.queue.unfinished_tasks and self.is_running():
                 self.queue.all_tasks_done.wait(0.2)
         return self.is_running()
+
+    def _order(self) -> list[int]:
+        order = list(range(len(self.sequence)))
+        if not order:
+            raise EmptyDataError(f"The Sequence {type(self.sequence).__name__} has no batches: its length is 0.")
+        if self.shuffle:
+            random.shuffle(order)
+        return order
 
     def join_end_of_epoch(self) -> None:
         """Wait until the Sequence has been told of the end of the epoch."""

@@ -7,7 +7,7 @@ scope, then in the table of the room that reads it. Nothing is imported by name,
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from kcore.errors import ArgumentError, UnknownNameError, suggestion
@@ -138,6 +138,31 @@ def deserialize_keras_object(
     raise ArgumentError(
         f"Could not interpret serialized {printable_module_name}: {identifier!r}. Expected a name or a dictionary."
     )
+
+
+def as_configuration(identifier: Any) -> Any:
+    """A name as the configuration of an object made without arguments; anything else as it is.
+
+    >>> as_configuration("l2")
+    {'class_name': 'l2', 'config': {}}
+    """
+    return {"class_name": identifier, "config": {}} if isinstance(identifier, str) else identifier
+
+
+def resolve(identifier: Any, deserialize: Callable[[Any], Any], kind: str, expected: str) -> Any:
+    """What a name or a configuration stands for, or the function or object given itself: the `get` of each room.
+
+    Args:
+        identifier: what the user gave.
+        deserialize: the room's own.
+        kind: what the error calls it.
+        expected: what the error says to give.
+    """
+    if isinstance(identifier, (str, Mapping)):
+        return deserialize(identifier)
+    if callable(identifier):
+        return identifier
+    raise ArgumentError(f"Could not interpret {kind} identifier: {identifier!r}. Expected {expected}.")
 
 
 def _instantiate(target: Any, config: Any, custom_objects: Mapping[str, Any]) -> Any:

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from kcore.utils import notebook
+
 
 class Progbar:
-    """A progress bar on standard output.
+    """A progress bar on standard output, or in a notebook's own way where there is one.
 
     Args:
         target: number of steps, or None when it is unknown.
@@ -40,10 +42,7 @@ class Progbar:
         self._total_width = 0
         self._start = time.time()
         self._last_update = 0.0
-
-    @property
-    def _dynamic_display(self) -> bool:
-        return (hasattr(sys.stdout, "isatty") and sys.stdout.isatty()) or "ipykernel" in sys.modules
+        self._panel = notebook.Panel() if verbose == 1 and notebook.is_notebook() else None
 
     @property
     def _finished(self) -> bool:
@@ -68,29 +67,47 @@ class Progbar:
             sys.stdout.flush()
         self._last_update = now
 
+    def get_state(self) -> dict[str, Any]:
+        """The step, and the sums of the values so far, on the host."""
+        self._fold()
+        return {"seen": self._seen_so_far, "values": self._values}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with another bar's step and values; time begins anew."""
+        self._seen_so_far, self._values, self._pending = state["seen"], state["values"], []
+
     def add(self, n: int, values: Iterable[tuple[str, Any]] | None = None) -> None:
         """Show `n` steps more."""
         self.update(self._seen_so_far + n, values)
 
     def _draw(self, now: float) -> None:
         before = self._total_width
-        text = self._bar() + self._timing(now) + self._averages()
+        values = self._timing(now) + self._averages()
+        if self._panel is not None:
+            part = None if self.target is None else self._seen_so_far / max(1, self.target)
+            self._panel.show(self._count() + values, part)
+            return
+        text = self._bar() + values
         self._total_width = len(text)
         text += " " * max(0, before - len(text))
         if self.target is not None and self._finished:
             text += "\n"
-        sys.stdout.write(("\b" * before + "\r" if self._dynamic_display else "\n") + text)
+        sys.stdout.write(("\b" * before + "\r" if display_is_dynamic() else "\n") + text)
         sys.stdout.flush()
+
+    def _count(self) -> str:
+        if self.target is None:
+            return f"{self._seen_so_far:7d}/Unknown"
+        return f"{self._seen_so_far:{len(str(self.target))}d}/{self.target}"
 
     def _bar(self) -> str:
         if self.target is None:
-            return f"{self._seen_so_far:7d}/Unknown"
+            return self._count()
         filled = int(self.width * self._seen_so_far / self.target) if self.target else self.width
         bar = ""
         if filled > 0:
             bar = "=" * (filled - 1) + ("=" if self._finished else ">")
-        digits = len(str(self.target))
-        return f"{self._seen_so_far:{digits}d}/{self.target} [{bar}{'.' * (self.width - filled)}]"
+        return f"{self._count()} [{bar}{'.' * (self.width - filled)}]"
 
     def _timing(self, now: float) -> str:
         elapsed = now - self._start
@@ -123,10 +140,24 @@ class Progbar:
         self._fold()
         parts = []
         for name, (total, weight) in self._values.items():
-            mean = float(np.mean(total / max(1, weight)))
-            small = (mean if signed else abs(mean)) <= 1e-3
-            parts.append(f" - {name}: {mean:.4e}" if small else f" - {name}: {mean:.4f}")
+            parts.append(shown(name, np.mean(total / max(1, weight)), signed))
         return "".join(parts)
+
+
+def display_is_dynamic() -> bool:
+    """Whether a line that was written can be written over."""
+    return (hasattr(sys.stdout, "isatty") and sys.stdout.isatty()) or "ipykernel" in sys.modules
+
+
+def shown(name: str, value: Any, signed: bool = False) -> str:
+    """A value as the progress bar shows it.
+
+    >>> shown("loss", 0.25)
+    ' - loss: 0.2500'
+    """
+    number = float(np.asarray(value).reshape(()))
+    small = (number if signed else abs(number)) <= 1e-3
+    return f" - {name}: {number:.4e}" if small else f" - {name}: {number:.4f}"
 
 
 def _number(value: Any) -> Any:

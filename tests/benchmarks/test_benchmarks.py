@@ -74,7 +74,9 @@ def test_a_bar_in_a_reason_does_not_break_the_table():
         (a_row(kcore=(1.06,)), "<= 1.05 MISSED (native)"),
         (a_row(kcore=(1.04,), keras3=(1.0,)), "<= 1.05 MISSED (Keras 3)"),
         (a_row(kcore=(1.14,), keras3=(1.0,), what="fit"), "<= 1.15 met"),
-        (a_row(kcore=(9.0,), what="predict_one"), ""),
+        (a_row(kcore=(2.9,), what="predict_one"), "<= 3.0 met"),
+        (a_row(kcore=(9.0,), what="predict_one"), "<= 3.0 MISSED (native)"),
+        (a_row(kcore=(9.0,), what="train_on_batch"), ""),
     ],
 )
 def test_verdict_holds_the_row_to_its_targets(row, verdict):

@@ -238,6 +238,42 @@ def test_checkpoints_of_the_best_epochs(monkeypatch):
     assert saved == ["m-01-3.0.h5", ("weights", "w.h5"), "m-03-2.0.h5"]
 
 
+def test_a_name_that_the_logs_do_not_have_is_an_error(tmp_path):
+    saving = callbacks.ModelCheckpoint(str(tmp_path / "{epoch}-{val_acc:.2f}.h5"))
+    with pytest.raises(KeyError, match=r"ModelCheckpoint names 'val_acc'.*epoch 1 do not have.*epoch, loss, mae"):
+        fit(saving)
+
+
+def test_an_interrupted_checkpoint_leaves_the_file_before(tmp_path, monkeypatch):
+    from kcore.saving import weights_file
+
+    path = tmp_path / "m.h5"
+    model, _ = fit(callbacks.ModelCheckpoint(str(path)))
+    before = path.read_bytes()
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(weights_file, "write_layers", fail)
+    with pytest.raises(OSError, match="disk full"):
+        fit(callbacks.ModelCheckpoint(str(path)), model=model)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["m.h5"]
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"save_freq": 2}, {"save_freq": 1}])
+def test_a_run_is_the_same_with_a_backup(tmp_path, kwargs):
+    plain, with_backup = fit(epochs=2), fit(callbacks.BackupAndRestore(tmp_path / "b", **kwargs), epochs=2)
+    assert plain[1].history == with_backup[1].history
+
+
+def test_runs_over_generators_name_the_values_of_validation():
+    seen = Callback()
+    make().fit_generator(((X, Y) for _ in range(9)), 2, verbose=0, callbacks=[seen])
+    metrics = ["loss", "mae", "val_loss", "val_mae"]
+    assert seen.params == {"epochs": 1, "steps": 2, "verbose": 0, "do_validation": False, "metrics": metrics}
+
+
 def test_csv_log(tmp_path):
     path = tmp_path / "log.csv"
     _, history = fit(callbacks.CSVLogger(str(path)), epochs=2)
@@ -257,8 +293,41 @@ def test_csv_log_of_a_stopped_run_says_what_is_missing(tmp_path):
             logs["extra" if epoch == 0 else "other"] = 1.0
             self.model.stop_training = epoch == 1
 
-    fit(Stop(), callbacks.CSVLogger(str(path), separator=";"), epochs=3)
+    with pytest.warns(UserWarning, match="has no column for other"):
+        fit(Stop(), callbacks.CSVLogger(str(path), separator=";"), epochs=3)
     assert path.read_text().splitlines()[-1].split(";")[1] == "NA"
+
+
+def test_csv_log_of_validation_now_and_then(tmp_path):
+    path = tmp_path / "log.csv"
+    fit(callbacks.CSVLogger(path), epochs=3, validation_split=0.5, validation_freq=[1, 3])
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["val_loss"] == "NA" for row in rows] == [False, True, False]
+
+
+def test_csv_log_starts_anew_unless_told_to_append(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("something older\n" * 99)
+    fit(callbacks.CSVLogger(path), epochs=1)
+    assert path.read_bytes().startswith(b"epoch,loss,mae\r\n0,")
+    fit(callbacks.CSVLogger(path), epochs=0)
+    assert path.read_bytes() == b""
+    fit(callbacks.CSVLogger(path, append=True), epochs=1)
+    fit(callbacks.CSVLogger(path, append=True), epochs=1)
+    assert [line.split(",")[0] for line in path.read_text().splitlines()] == ["epoch", "0", "0"]
+
+
+def test_csv_log_writes_several_values_as_a_list(tmp_path):
+    class Vector(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["v"], logs["text"], logs["zero_dim"] = np.array([1, 2]), "a", np.array(3)
+
+    path = tmp_path / "log.csv"
+    fit(Vector(), callbacks.CSVLogger(path))
+    with open(path, newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["v"], row["text"], row["zero_dim"]) == ('"[1, 2]"', "a", "3")
 
 
 def test_remote_monitor():

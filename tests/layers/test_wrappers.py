@@ -94,6 +94,14 @@ def test_losses_and_updates_of_the_layer_inside_belong_to_the_inputs_of_the_wrap
     assert abs(norm.get_weights()[2] - before).max() > 0
 
 
+@pytest.mark.parametrize(("batch_size", "times"), [(None, 1), (2, 2)])
+def test_activity_penalties_count_as_in_keras_2(batch_size, times):
+    x = Input(batch_shape=(batch_size, 3, 4))
+    y = L.TimeDistributed(L.Dense(2, activity_regularizer="l2"))(x)
+    penalties = compute(x, [y, *Model(x, y).losses], data(2, 3, 4))
+    np.testing.assert_allclose(sum(penalties[1:]), times * 0.01 * (penalties[0] ** 2).sum(), rtol=1e-5)
+
+
 def test_dropout_inside_acts_in_training_only():
     x = Input((3, 4))
     y = L.TimeDistributed(L.Dropout(0.5))(x)

@@ -340,3 +340,16 @@ def test_pooling_nothing_has_a_gradient() -> None:
         grads = gradients(K["max_pool"](x, (2, 2), (2, 2), "valid", "channels_last"), [x])
         (got,) = Function([x], grads)([np.zeros((0, 4, 4, 1), "float32")])
     assert got.shape == (0, 4, 4, 1)
+
+
+def test_a_trace_does_not_outlive_its_function():
+    """TensorFlow keeps the graph of each call of a custom gradient; ours lets go of it once the trace is made."""
+    from tensorflow.python.framework import ops
+
+    from kcore import backend
+
+    before = set(ops.gradient_registry._registry)
+    x = placeholder((2, 4, 4, 1), "float32")
+    loss = backend.sum(backend.pool2d(x * x, (2, 2), pool_mode="max"))
+    Function([x], gradients(loss, [x]))([np.ones((2, 4, 4, 1), "float32")])
+    assert set(ops.gradient_registry._registry) == before

@@ -234,3 +234,49 @@ def test_second_derivatives_flow_through_the_fused_loops(agree_on):
     lstm = op("lstm", activation="tanh", recurrent_activation="sigmoid", mask=None, return_sequences=True,
               go_backwards=False)  # fmt: skip
     agree_on(lstm, *arrays, second=True)
+
+
+# --- attention and normalisation of samples ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("mask", [None, (3, 5), (2, 1, 3, 5), (2, 2, 1, 5)])
+def test_attention_and_its_gradients(mask, causal, agree_on):
+    hidden = None if mask is None else RNG.random(mask) < 0.7
+    if hidden is not None:
+        hidden[..., 0] = True
+    query, key, value = (RNG.standard_normal((2, 2, n, k)) for n, k in ((3, 4), (5, 4), (5, 2)))
+    attention = op("dot_product_attention", mask=hidden, scale=0.5, causal=causal)
+    agree_on(attention, query, key, value, second=True)
+
+
+def test_a_row_that_hides_everything_is_the_mean_of_the_values():
+    query, value = torch.randn(1, 1, 2, 3), torch.randn(1, 1, 4, 3)
+    y = kernels["dot_product_attention"](query, value, value, torch.zeros(2, 4, dtype=torch.bool), 1.0, False)
+    np.testing.assert_allclose(y, value.mean(-2, keepdim=True).expand(1, 1, 2, 3), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [(2,), (1, 2), (1,), (0, 2)])
+def test_layer_norm_and_its_gradients(axis, agree_on):
+    x = RNG.standard_normal((4, 3, 5))
+    gamma, beta = (RNG.standard_normal([x.shape[a] for a in axis]) for _ in range(2))
+    agree_on(op("layer_norm", axis=list(axis), epsilon=0.1), x, gamma, beta, second=True)
+
+
+@pytest.mark.parametrize("axis", [1, 2, -1])
+@pytest.mark.parametrize("affine", [True, False])
+def test_group_norm_and_its_gradients(affine, axis, agree_on):
+    x, parameters = RNG.standard_normal((2, 4, 4, 4)), (RNG.standard_normal(4), RNG.standard_normal(4))
+    if affine:
+        agree_on(op("group_norm", groups=2, axis=axis, epsilon=0.1), x, *parameters, second=True)
+    else:
+        agree_on(op("group_norm", gamma=None, beta=None, groups=2, axis=axis, epsilon=0.1), x, second=True)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_group_norm_of_data_has_gradients_by_its_parameters_alone(affine):
+    gamma, beta = torch.ones(4, requires_grad=True) if affine else None, torch.zeros(4, requires_grad=True)
+    with torch.enable_grad():
+        y = kernels["group_norm"](torch.randn(2, 4, 4, 4), gamma, beta, 2, 3, 1e-3)
+        (found,) = torch.autograd.grad(y.sum(), [beta])
+    np.testing.assert_allclose(found, np.full(4, 32.0), rtol=1e-5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kcore import activations, regularizers
+from kcore import activations
 from kcore import backend as K
 from kcore.errors import ArgumentError, ShapeError
 from kcore.layers import parameters
@@ -39,12 +39,7 @@ class _Conv(Layer):
         self.dilation_rate = normalize_tuple(dilation_rate, rank, "dilation_rate")
         self.activation = activations.get(activation)
         self.use_bias = use_bias
-        parameters.keep(
-            self, kernel_initializer=kernel_initializer, kernel_regularizer=kernel_regularizer,
-            kernel_constraint=kernel_constraint, bias_initializer=bias_initializer, bias_regularizer=bias_regularizer,
-            bias_constraint=bias_constraint,
-        )  # fmt: skip
-        self.activity_regularizer = regularizers.get(activity_regularizer)
+        parameters.keep_from(self, locals())
         self.input_spec = InputSpec(ndim=rank + 2)
 
     @property
@@ -118,8 +113,7 @@ class _Conv(Layer):
             "dilation_rate": self.dilation_rate,
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
-            **parameters.described(self, "kernel", "bias"),
+            **parameters.described(self, "kernel", "bias", "activity"),
         }
         if type(self) is not _Conv:
             del config["rank"]

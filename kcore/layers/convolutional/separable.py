@@ -29,11 +29,7 @@ class _SeparableConv(_Conv):
             activity_regularizer=activity_regularizer, bias_constraint=bias_constraint, **kwargs,
         )  # fmt: skip
         self.depth_multiplier = check_positive(self.name, "depth_multiplier", depth_multiplier)
-        parameters.keep(
-            self, depthwise_initializer=depthwise_initializer, depthwise_regularizer=depthwise_regularizer,
-            depthwise_constraint=depthwise_constraint, pointwise_initializer=pointwise_initializer,
-            pointwise_regularizer=pointwise_regularizer, pointwise_constraint=pointwise_constraint,
-        )  # fmt: skip
+        parameters.keep_from(self, locals())
 
     def build(self, input_shape: Any) -> None:
         """Make the two kernels and the bias (filters,)."""
@@ -158,10 +154,7 @@ class DepthwiseConv2D(Conv2D):
             activity_regularizer=activity_regularizer, bias_constraint=bias_constraint, **kwargs,
         )  # fmt: skip
         self.depth_multiplier = check_positive(self.name, "depth_multiplier", depth_multiplier)
-        parameters.keep(
-            self, depthwise_initializer=depthwise_initializer, depthwise_regularizer=depthwise_regularizer,
-            depthwise_constraint=depthwise_constraint,
-        )  # fmt: skip
+        parameters.keep_from(self, locals())
 
     def build(self, input_shape: Any) -> None:
         """Make the kernel (rows, cols, channels, depth_multiplier) and the bias."""

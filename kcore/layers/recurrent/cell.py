@@ -5,10 +5,9 @@ A cell computes one step: `call(inputs, states) -> (output, new states)`. `state
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,6 @@ from kcore.ops.shaping import shape_of
 
 #: What a pass over a whole sequence gives: the last output, all outputs (or only the last), the final states.
 Pass = tuple[Any, Any, list[Any]]
-L = TypeVar("L", bound=type)
 
 
 def state_sizes(cell: Any) -> list[Any]:
@@ -95,19 +93,29 @@ class RecurrentCell(Layer):
     gates = 1
     implementation = 2
 
-    def _set_options(
-        self, units: int, activation: Any, use_bias: bool, dropout: float, recurrent_dropout: float, **weights: Any
-    ) -> None:
-        """Keep the arguments that all cells have; `weights` are the initializers, regularizers and constraints."""
-        self.units = int(check_positive(self.name, "units", units))
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        parameters.keep(self, **weights)
-        self.dropout = min(1.0, max(0.0, dropout))
-        self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
+    def _set_options(self, arguments: Mapping[str, Any]) -> None:
+        """Keep the arguments that all cells have, of the `locals()` of the constructor."""
+        self.units = int(check_positive(self.name, "units", arguments["units"]))
+        self.activation = activations.get(arguments["activation"])
+        self.use_bias = arguments["use_bias"]
+        parameters.keep_from(self, arguments)
+        self.dropout = min(1.0, max(0.0, arguments["dropout"]))
+        self.recurrent_dropout = min(1.0, max(0.0, arguments["recurrent_dropout"]))
         self.state_size: Any = self.units
         self.output_size = self.units
         self.forget_masks()
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            **parameters.described(self, "kernel", "recurrent", "bias"),
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+        }
 
     def _make_weights(self, input_shape: Any, bias_shape: tuple[int, ...], bias_initializer: Any = None) -> None:
         columns = self.gates * self.units
@@ -194,14 +202,3 @@ def _identities(identity: Any, count: int) -> Any:
         return np.tile(identity((shape[0], shape[0]), dtype=dtype), (1, count))
 
     return initializer
-
-
-def of_cell(*names: str) -> Callable[[L], L]:
-    """A class decorator: the layer shows these attributes of its cell."""
-
-    def decorate(cls: L) -> L:
-        for name in names:
-            setattr(cls, name, property(attrgetter(f"cell.{name}"), doc=f"`{name}` of the cell."))
-        return cls
-
-    return decorate

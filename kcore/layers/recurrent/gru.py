@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
 from typing import Any
 
-from kcore import activations, regularizers
+from kcore import activations
 from kcore import backend as K
-from kcore.layers import parameters
 from kcore.layers.keras1 import RECURRENT, accepts_keras1
-from kcore.layers.recurrent.cell import Pass, RecurrentCell, dropped, known_name, of_cell
-from kcore.layers.recurrent.rnn import RNN
+from kcore.layers.recurrent.cell import Pass, RecurrentCell, dropped, known_name
+from kcore.layers.recurrent.own_cell import OwnCellRNN, over
 from kcore.ops import recurrent
 
 Gates = tuple[Any, Any, Any]
@@ -49,13 +46,7 @@ class GRUCell(RecurrentCell):
         reset_after: bool = False, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(**kwargs)
-        self._set_options(
-            units, activation, use_bias, dropout, recurrent_dropout, kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer, bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer, recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer, kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint, bias_constraint=bias_constraint,
-        )  # fmt: skip
+        self._set_options(locals())
         self.recurrent_activation = activations.get(recurrent_activation)
         self.implementation = implementation
         self.reset_after = reset_after
@@ -134,24 +125,14 @@ class GRUCell(RecurrentCell):
         """The constructor's arguments."""
         return {
             **super().get_config(),
-            "units": self.units,
-            "activation": activations.serialize(self.activation),
             "recurrent_activation": activations.serialize(self.recurrent_activation),
-            "use_bias": self.use_bias,
-            **parameters.described(self, "kernel", "recurrent", "bias"),
-            "dropout": self.dropout,
-            "recurrent_dropout": self.recurrent_dropout,
             "implementation": self.implementation,
             "reset_after": self.reset_after,
         }
 
 
-@of_cell(
-    "units", "activation", "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer",
-    "bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint",
-    "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "implementation", "reset_after",
-)  # fmt: skip
-class GRU(RNN):
+@over(GRUCell)
+class GRU(OwnCellRNN):
     """GRUCell over time.
 
     Args:
@@ -181,27 +162,4 @@ class GRU(RNN):
         return_state: bool = False, go_backwards: bool = False, stateful: bool = False, unroll: bool = False,
         reset_after: bool = False, **kwargs: Any,
     ) -> None:  # fmt: skip
-        if implementation == 0:
-            warnings.warn("`implementation=0` of GRU is gone; the result is that of 2.", stacklevel=2)
-        cell = GRUCell(
-            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
-            bias_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, implementation, reset_after,
-        )  # fmt: skip
-        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, **kwargs)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
-
-    def call(  # type: ignore[override]
-        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None
-    ) -> Any:
-        """The outputs (and final states) over the sequence."""
-        return super().call(inputs, mask=mask, training=training, initial_state=initial_state)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return self._config_with_cell()
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]
-        """A layer from the result of `get_config`."""
-        return cls(**{**config, "implementation": config.get("implementation", 2) or 1})
+        self._init_over(GRUCell, locals())

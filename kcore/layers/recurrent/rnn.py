@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from kcore import backend as K
-from kcore import regularizers
 from kcore.errors import ArgumentError, NotBuiltError, ShapeError
 from kcore.graph.ir import Symbolic
 from kcore.layers.base import InputSpec, Layer
@@ -281,7 +280,7 @@ class RNN(Layer):
         if not self.stateful:
             raise AttributeError(f"Layer must be stateful. {self.name} was made without `stateful=True`.")
         shapes = self._kept_shapes()
-        if self._states is None:
+        if self._states is None or self._states[0] is None:
             self._states = [K.zeros(shape) for shape in shapes]
             if states is None:
                 return
@@ -313,6 +312,10 @@ class RNN(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
+        cell = {"class_name": type(self.cell).__name__, "config": self.cell.get_config()}
+        return {**self._config_without_cell(), "cell": cell}
+
+    def _config_without_cell(self) -> dict[str, Any]:
         config = {
             **super().get_config(),
             "return_sequences": self.return_sequences,
@@ -320,17 +323,9 @@ class RNN(Layer):
             "go_backwards": self.go_backwards,
             "stateful": self.stateful,
             "unroll": self.unroll,
-            "cell": {"class_name": type(self.cell).__name__, "config": self.cell.get_config()},
         }
         if self._num_constants is not None:
             config["num_constants"] = self._num_constants
-        return config
-
-    def _config_with_cell(self) -> dict[str, Any]:
-        """The configuration of a layer that makes its cell from its own arguments."""
-        config = {**self.cell.get_config(), **RNN.get_config(self)}
-        del config["cell"]
-        config["activity_regularizer"] = regularizers.serialize(getattr(self, "activity_regularizer", None))
         return config
 
     @classmethod

@@ -6,12 +6,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from kcore import activations, regularizers
 from kcore import backend as K
-from kcore.layers import parameters
 from kcore.layers.keras1 import RECURRENT, accepts_keras1
-from kcore.layers.recurrent.cell import Pass, RecurrentCell, dropped, known_name, of_cell
-from kcore.layers.recurrent.rnn import RNN
+from kcore.layers.recurrent.cell import Pass, RecurrentCell, dropped, known_name
+from kcore.layers.recurrent.own_cell import OwnCellRNN, over
 from kcore.ops import recurrent
 
 
@@ -37,13 +35,7 @@ class SimpleRNNCell(RecurrentCell):
         recurrent_dropout: float = 0.0, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(**kwargs)
-        self._set_options(
-            units, activation, use_bias, dropout, recurrent_dropout, kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer, bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer, recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer, kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint, bias_constraint=bias_constraint,
-        )  # fmt: skip
+        self._set_options(locals())
 
     def build(self, input_shape: Any) -> None:
         """Make kernel (features, units), recurrent_kernel (units, units) and bias (units,)."""
@@ -71,25 +63,9 @@ class SimpleRNNCell(RecurrentCell):
         )  # fmt: skip
         return last, outputs, [h]
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            **parameters.described(self, "kernel", "recurrent", "bias"),
-            "dropout": self.dropout,
-            "recurrent_dropout": self.recurrent_dropout,
-        }
 
-
-@of_cell(
-    "units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer",
-    "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint", "recurrent_constraint",
-    "bias_constraint", "dropout", "recurrent_dropout",
-)  # fmt: skip
-class SimpleRNN(RNN):
+@over(SimpleRNNCell)
+class SimpleRNN(OwnCellRNN):
     """SimpleRNNCell over time.
 
     Args:
@@ -115,28 +91,11 @@ class SimpleRNN(RNN):
         return_state: bool = False, go_backwards: bool = False, stateful: bool = False, unroll: bool = False,
         **kwargs: Any,
     ) -> None:  # fmt: skip
-        if "implementation" in kwargs:
-            kwargs.pop("implementation")
-            warnings.warn("SimpleRNN takes no argument `implementation` any more; it is ignored.", stacklevel=2)
-        cell = SimpleRNNCell(
-            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
-            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
-            bias_constraint, dropout, recurrent_dropout,
-        )  # fmt: skip
-        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, **kwargs)
-        self.activity_regularizer = regularizers.get(activity_regularizer)
-
-    def call(  # type: ignore[override]
-        self, inputs: Any, mask: Any = None, training: Any = None, initial_state: Any = None
-    ) -> Any:
-        """The outputs (and final states) over the sequence."""
-        return super().call(inputs, mask=mask, training=training, initial_state=initial_state)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return self._config_with_cell()
+        if kwargs.pop("implementation", None) is not None:
+            warnings.warn("SimpleRNN takes no argument `implementation` any more; it is ignored.", stacklevel=3)
+        self._init_over(SimpleRNNCell, locals())
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]
         """A layer from the result of `get_config`."""
-        return cls(**{key: value for key, value in config.items() if key != "implementation"})
+        return super().from_config({key: value for key, value in config.items() if key != "implementation"})

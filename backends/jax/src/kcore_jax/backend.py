@@ -25,7 +25,7 @@ from kcore.graph.ir import TensorSpec
 from kcore.graph.placement import check_device, neutral_name
 from kcore.ops import dtypes as core_dtypes
 from kcore.sparse import SparseArray
-from kcore_jax import dtypes
+from kcore_jax import dtypes, optimizers
 from kcore_jax.kernels import KERNELS, sparse
 from kcore_jax.kernels.control import strong
 from kcore_jax.kernels.creation import fold, key_words
@@ -36,6 +36,7 @@ class JaxBackend:
 
     name = "jax"
     state_style: Literal["value"] = "value"
+    native_optimizer = staticmethod(optimizers.adapter)
 
     def __init__(self) -> None:
         self.kernels: dict[str, Callable[..., Any]] = dict(KERNELS)

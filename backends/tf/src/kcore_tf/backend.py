@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 from kcore.backend.protocol import Capabilities
 from kcore.errors import ArgumentError, BackendError
 from kcore.graph.ir import TensorSpec
 from kcore.graph.placement import check_device, neutral_name
 from kcore.sparse import SparseArray
+from kcore_tf import optimizers
 from kcore_tf.kernels import INPLACE, KERNELS
 from kcore_tf.kernels.random import fold_key, step_key
 
@@ -40,6 +42,7 @@ class Backend:
     _session: Any = None
     step_key = staticmethod(step_key)
     fold_key = staticmethod(fold_key)
+    native_optimizer = staticmethod(optimizers.adapter)
 
     # --- values -----------------------------------------------------------------------------------------------------
 
@@ -124,7 +127,8 @@ class Backend:
             if trace is None:
                 specs = [_type_of(x) for x in inputs]
                 key_spec = None if key is None else tf.TensorSpec((2,), tf.int64)
-                trace = traces[shapes] = _flat_call(compiled.get_concrete_function(key_spec, *specs))
+                with forgetting_gradient_functions():
+                    trace = traces[shapes] = _flat_call(compiled.get_concrete_function(key_spec, *specs))
             # Of a function with updates alone a trace returns None.
             return (trace(*inputs) if key is None else trace(tf.constant(key), *inputs)) or ()
 
@@ -221,6 +225,22 @@ def _type_of(x: Any) -> Any:
 def _has_parts(structure: Any) -> bool:
     """Whether tensors in the structure are made of several, as sparse ones are."""
     return len(tf.nest.flatten(structure, expand_composites=True)) > len(tf.nest.flatten(structure))
+
+
+@contextmanager
+def forgetting_gradient_functions() -> Iterator[None]:
+    """Inside, a function is traced whose gradients are in it.
+
+    TensorFlow registers each call of a `tf.custom_gradient` function for good, which keeps the trace's whole graph
+    alive. Once the gradients are part of the trace, nobody asks the registry again.
+    """
+    registry = getattr(getattr(ops, "gradient_registry", None), "_registry", {})
+    before = set(registry)
+    try:
+        yield
+    finally:
+        for name in [n for n in registry if n not in before and n.startswith("CustomGradient-")]:
+            del registry[name]
 
 
 def _flat_call(trace: Any) -> Callable[..., Any]:

@@ -16,6 +16,7 @@ from kcore.graph.ir import TensorSpec
 from kcore.graph.placement import check_device, neutral_name
 from kcore.sparse import SparseArray
 from kcore_torch import kernels as tables
+from kcore_torch import optimizers
 from kcore_torch.kernels import sparse
 from kcore_torch.kernels.random import fold_key, step_key
 from kcore_torch.kernels.table import DTYPES, NAMES, devices
@@ -34,6 +35,7 @@ class TorchBackend:
     inplace = tables.inplace
     step_key = staticmethod(step_key)
     fold_key = staticmethod(fold_key)
+    native_optimizer = staticmethod(optimizers.adapter)
 
     def __init__(self) -> None:
         kinds = ("cpu",) if devices[0].type == "cpu" else ("cpu", "gpu")

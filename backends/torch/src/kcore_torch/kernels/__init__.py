@@ -1,6 +1,7 @@
 """PyTorch kernels for kcore's ops, one family a file as in kcore.ops; importing this room completes the tables."""
 
 from kcore_torch.kernels import (  # noqa: F401 - entered by being imported
+    attention,
     bits,
     control,
     conv,
