@@ -9,6 +9,7 @@ import pytest
 from kcore.backend.reference.backend import NumpyBackend
 from kcore_conformance.checks import discovery
 from kcore_conformance.compare import Mismatch
+from kcore_conformance.properties import PROPERTIES
 
 
 def test_missing_members_are_named_with_their_purpose() -> None:
@@ -37,3 +38,7 @@ def test_no_kernels_at_all_is_a_finding_like_another() -> None:
 def test_a_misspelt_kernel_is_told_what_was_meant() -> None:
     with pytest.raises(Mismatch, match="a kernel named 'add_', but no op is. Did you mean 'add'"):
         discovery.kernels_are_named_after_ops(SimpleNamespace(kernels={"add_": None}))
+
+
+def test_a_run_is_planned_for_a_backend_that_lacks_everything() -> None:
+    assert [p.share_on(SimpleNamespace()) for p in PROPERTIES] == [p.share for p in PROPERTIES]

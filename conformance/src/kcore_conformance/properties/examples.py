@@ -54,8 +54,9 @@ class Property:
     compiling: float | None = None
 
     def share_on(self, backend: Any) -> float:
-        """The share of the setting's examples that it gets on a backend."""
-        return self.share if self.compiling is None or not backend.capabilities.compiles else self.compiling
+        """The share of the setting's examples that it gets on a backend (which may lack members: level 0 tells)."""
+        compiles = getattr(getattr(backend, "capabilities", None), "compiles", False)
+        return self.compiling if compiles and self.compiling is not None else self.share
 
 
 def copied(arguments: Arguments) -> Arguments:
