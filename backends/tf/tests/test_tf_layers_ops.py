@@ -257,3 +257,12 @@ def test_second_derivatives_flow_through_the_fused_loops(agree_on):
     lstm = op("lstm", activation="tanh", recurrent_activation="sigmoid", mask=None, return_sequences=True,
               go_backwards=False)  # fmt: skip
     agree_on(lstm, *arrays, second=True)
+
+
+def test_relu_below_a_negative_threshold_and_a_maximum_has_slope_one_at_zero():
+    x = tf.constant([-2.0, -0.5, 0.0, 0.5, 3.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = KERNELS["relu"](x, 0.0, 2.0, -1.0)
+    np.testing.assert_array_equal(y.numpy(), [0, 0, 0, 0.5, 2])
+    np.testing.assert_array_equal(tape.gradient(y, x).numpy(), [0, 0, 1, 1, 0])

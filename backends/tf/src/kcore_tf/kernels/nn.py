@@ -19,7 +19,7 @@ def relu(x: Any, alpha: float, max_value: float | None, threshold: float) -> Any
     kept = tf.nn.relu(x) if threshold == 0 else tf.where(x > threshold, x, tf.zeros_like(x))
     if max_value is None:
         return kept
-    kept = tf.nn.relu(kept) if threshold < 0 else kept
+    kept = tf.maximum(kept, scalar(0.0, x.dtype)) if threshold < 0 else kept  # its slope at 0 is 1, relu's is 0
     return tf.minimum(kept, scalar(max_value, x.dtype))
 
 
