@@ -24,7 +24,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     found = {}
     for name in BACKENDS:
         home = str(tmp_path_factory.mktemp(name))
-        env = {**os.environ, "KERAS_BACKEND": name, "KERAS_HOME": home, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        env = {**os.environ, "KCORE_BACKEND": name, "KERAS_HOME": home, "TF_CPP_MIN_LOG_LEVEL": "3"}
         done = subprocess.run([sys.executable, str(WORKER)], env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{name}: {done.stderr[-2000:]}"
         found[name] = json.loads(done.stdout.splitlines()[-1])

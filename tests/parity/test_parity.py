@@ -28,7 +28,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def _report(name: str, home: Path, *arguments: str) -> Any:
-    env = {**os.environ, "KERAS_BACKEND": name, "KERAS_HOME": str(home), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    env = {**os.environ, "KCORE_BACKEND": name, "KERAS_HOME": str(home), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, str(WORKER), *arguments]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{name}: {done.stderr[-2000:]}"
