@@ -115,7 +115,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
         if sigmoid is None:
             output, epsilon = _clipped(output), config.epsilon()
             ones = multiply(target, log(add(output, epsilon)))
-            zeros = multiply(subtract(1, target), log(add(subtract(1, output), epsilon)))
+            zeros = multiply(subtract(1, target), log(subtract(1 + epsilon, output)))
             return negative(add(ones, zeros))
         output = sigmoid["x"]
     return crossentropy.sigmoid_crossentropy(target, output)

@@ -64,11 +64,3 @@ def test_class_indices_may_have_an_axis_of_size_1(dtype):
     deep = K.eval(K.sparse_categorical_crossentropy(K.constant([[[1]]], dtype=dtype), K.expand_dims(output, 0)))
     assert deep.shape == (1, 1)
     assert flat[0] == column[0] == deep[0, 0]
-
-
-@pytest.mark.parametrize(
-    ("target", "output", "expected"), [(0.0, 1.0, 15.333239), (1.0, 0.0, 15.424949), (0.0, 0.9999, 9.209175)]
-)
-def test_binary_crossentropy_near_the_bounds_rounds_as_in_keras_2(target, output, expected):
-    loss = K.eval(K.binary_crossentropy(K.constant([target]), K.constant([output])))
-    np.testing.assert_allclose(loss, [expected], rtol=1e-6)
