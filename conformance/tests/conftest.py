@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 
 from kcore import plugin
-from kcore.backend import active
 
 #: No tests: what they import from beside them, with their folder on the path.
-collect_ignore_glob = ["faults*.py", "prove.py", "plugins/*"]
+collect_ignore_glob = ["faults*.py", "prove.py", "registered.py", "plugins/*"]
+
+sys.path.insert(0, str(Path(__file__).parent))  # for what the tests import from beside them
 
 PLUGINS = str(Path(__file__).with_name("plugins"))
 
@@ -26,7 +28,6 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     plugin.register(importlib.import_module("kcore_faulty"))
     yield "faulty"
     plugin.unregister("faulty")
-    active._loaded.pop("faulty", None)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hypothesis.internal.conjecture import engine
+from registered import registered
 
-from kcore import plugin
 from kcore.backend import active
-from kcore.hookspecs import hookimpl
 from kcore.ops import REGISTRY
 from kcore.ops.eager import inside_a_body
 
@@ -78,21 +77,6 @@ def _body(name: str) -> Callable[..., Any]:
     return run
 
 
-class _Plugin:
-    def __init__(self, backend: Any) -> None:
-        self.backend = backend
-
-    @hookimpl
-    def kcore_backend_info(self) -> plugin.BackendInfo:
-        return plugin.BackendInfo(
-            name="planted", version="0", framework="numpy", requires="numpy", api=plugin.BACKEND_API
-        )
-
-    @hookimpl
-    def kcore_load_backend(self) -> Any:
-        return self.backend
-
-
 class _Enough(BaseException):
     """Ends a run; not an Exception, which the suite would take for a finding."""
 
@@ -113,19 +97,16 @@ def run(backend: Any, ops: str | None, top: int, setting: str = "default", *, fi
         if first and not outcome.good:
             raise _Enough
 
-    backend.name = "planted"
-    plugin.register(_Plugin(backend))
     shrinks = engine.MAX_SHRINKS
     try:
         if first:  # that there is a counter-example counts here, not how small it is: most of the time goes there
             engine.MAX_SHRINKS = 1
-        return runner.run("planted", SETTINGS[setting], Selection(top, ops), look)
+        with registered("planted", backend):
+            return runner.run("planted", SETTINGS[setting], Selection(top, ops), look)
     except _Enough:
         return seen
     finally:
         engine.MAX_SHRINKS = shrinks
-        plugin.unregister("planted")
-        active._loaded.pop("planted", None)
 
 
 def all_faults() -> tuple[Fault, ...]:

@@ -7,31 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from registered import registered
 
-from kcore import plugin
 from kcore.backend import active
 from kcore.backend.reference.backend import NumpyBackend
-from kcore.hookspecs import hookimpl
 from kcore_conformance import runner
 from kcore_conformance.deviations import Deviation
 from kcore_conformance.report import terminal
 from kcore_conformance.result import Outcome, Report
 from kcore_conformance.settings import SETTINGS, Selection
-
-
-class _Plugin:
-    def __init__(self, backend: Any) -> None:
-        self.backend = backend
-
-    @hookimpl
-    def kcore_backend_info(self) -> plugin.BackendInfo:
-        return plugin.BackendInfo(
-            name="deviating", version="0", framework="numpy", requires="numpy", api=plugin.BACKEND_API
-        )
-
-    @hookimpl
-    def kcore_load_backend(self) -> Any:
-        return self.backend
 
 
 def _sqrt(x: Any) -> Any:
@@ -43,12 +27,9 @@ def _sqrt(x: Any) -> Any:
 def backend() -> Iterator[Any]:
     """A backend whose sqrt is wrong in double precision."""
     made = NumpyBackend()
-    made.name = "deviating"
     made.kernels = {**made.kernels, "sqrt": _sqrt}
-    plugin.register(_Plugin(made))
-    yield made
-    plugin.unregister("deviating")
-    active._loaded.pop("deviating", None)
+    with registered("deviating", made):
+        yield made
 
 
 def sqrt(aspect: str = "eager", **facts: Any) -> Deviation:

@@ -11,7 +11,6 @@ import pytest
 
 import kcore as keras
 from kcore import plugin
-from kcore.backend import active
 from kcore_conformance import runner
 from kcore_conformance.settings import SETTINGS, Selection
 
@@ -27,7 +26,6 @@ def minimal() -> Iterator[None]:
     plugin.register(kcore_minimal.plugin)
     yield
     plugin.unregister("minimal")
-    active._loaded.pop("minimal", None)
     del sys.path[:2]
 
 

@@ -6,17 +6,13 @@ Each fault is looked for in the part of the default run where it can show; `prov
 from __future__ import annotations
 
 import copy
-import sys
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
+import faults
 import pytest
 
 from kcore.backend import active
-
-sys.path.insert(0, str(Path(__file__).parent))
-import faults
 
 FAULTS = faults.all_faults()
 

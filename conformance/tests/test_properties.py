@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kcore import plugin
 from kcore.backend import active
 from kcore.backend.reference.backend import NumpyBackend
 from kcore.graph.function import Function
@@ -81,7 +82,7 @@ def compiling(monkeypatch: pytest.MonkeyPatch) -> NumpyBackend:
     backend = NumpyBackend()
     backend.name = "compiling"
     backend.capabilities = replace(backend.capabilities, compiles=True, dtypes=backend.capabilities.dtypes)
-    monkeypatch.setitem(active._loaded, "compiling", backend)
+    monkeypatch.setitem(plugin._loaded, "compiling", backend)
     return backend
 
 

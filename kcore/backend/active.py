@@ -11,8 +11,6 @@ from kcore.backend.protocol import Backend
 _default: Backend | None = None
 _stack: list[Backend] = []
 
-_loaded = plugin._loaded  # the one table of loaded backends; tests put theirs in
-
 
 def load(name: str) -> Backend:
     """The backend of that name, loaded once per process."""

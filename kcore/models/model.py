@@ -67,6 +67,5 @@ for _name in (
     "fit", "evaluate", "predict", "fit_generator", "evaluate_generator", "predict_generator", "train_on_batch",
     "test_on_batch", "predict_on_batch", "reset_states",
 ):  # fmt: skip
-    if hasattr(Model, _name):
-        setattr(Model, _name, at_home(getattr(Model, _name)))
+    setattr(Model, _name, at_home(getattr(Model, _name)))
 del _name

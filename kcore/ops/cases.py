@@ -227,11 +227,6 @@ def Choice(*options: Any) -> Attribute:
     return Attribute(lambda d, a: d.choice(options))
 
 
-def Number(low: float, high: float) -> Attribute:
-    """A number between the bounds."""
-    return Attribute(lambda d, a: d.floats(low, high))
-
-
 FLAG = Choice(False, True)
 
 

@@ -63,12 +63,8 @@ class CustomSteps:
         given = data.per_output(sample_weight, names[: len(targets)], "sample_weight")
         classes = data.per_output(class_weight, names[: len(targets)], "class_weight")
         weights = [data.sample_weights(t, w, c, None) for t, w, c in zip(targets, given, classes, strict=True)]
-        data.check_lengths(inputs, targets, weights)
         self._targets = [_placeholder_like(t, f"target_{i + 1}") for i, t in enumerate(targets)]
-        arrays = (*data.as_fed(inputs, model._feed_inputs), *targets, *(w for w in weights if w is not None))
-        weighted = tuple(w is not None for w in weights)
-        types = tuple(K.dtype(t) for t in self.feeds(weighted))
-        return Feed(arrays, weighted, types, int(arrays[0].shape[0]) if arrays else None)
+        return model._as_feed(inputs, targets, weights, self.feeds)  # type: ignore[no-any-return]
 
     def feeds(self, weighted: Weighted) -> list[Any]:
         """Placeholders in the order of values."""

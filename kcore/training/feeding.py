@@ -5,6 +5,7 @@ How data become arrays is in `arrays` and `data`; here a model's own names, shap
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from kcore.errors import DataError, EmptyDataError, ShapeError
 from kcore.graph import eager
 from kcore.training import custom, data, plan
 from kcore.training.loops import Feed
+from kcore.training.steps import Weighted
 
 if TYPE_CHECKING:
     from kcore.models.network import Network as _Network
@@ -60,10 +62,7 @@ class Feeding(_Network):
         """Inputs alone, for prediction."""
         self._ensure_built(x)
         arrays = self._checked_inputs(x)
-        data.check_lengths(arrays, [], [])
-        arrays = data.as_fed(arrays, self._feed_inputs)
-        types = tuple(K.dtype(t) for t in self._feed_inputs)
-        return Feed(tuple(arrays), (), types, int(arrays[0].shape[0]) if arrays else None)
+        return self._as_feed(arrays, [], [], lambda weighted: self._feed_inputs)
 
     def _checked_inputs(self, x: Any) -> list[Any]:
         arrays = data.as_arrays(x, self._feed_input_names, "input")
@@ -103,11 +102,15 @@ class Feeding(_Network):
         weights = [
             data.sample_weights(t, w, c, o.weight_mode) for o, t, w, c in zip(fed, targets, given, classes, strict=True)
         ]
+        return self._as_feed(inputs, targets, weights, steps.feeds)
+
+    def _as_feed(self, inputs: list[Any], targets: list[Any], weights: list[Any],
+                 feeds: Callable[[Weighted], Sequence[Any]]) -> Feed:  # fmt: skip
+        """What fills the placeholders that `feeds` gives: inputs, targets and the weights there are."""
         data.check_lengths(inputs, targets, weights)
-        inputs = data.as_fed(inputs, self._feed_inputs)
         weighted = tuple(w is not None for w in weights)
-        arrays = (*inputs, *targets, *(w for w in weights if w is not None))
-        types = tuple(K.dtype(t) for t in steps.feeds(weighted))
+        arrays = (*data.as_fed(inputs, self._feed_inputs), *targets, *(w for w in weights if w is not None))
+        types = tuple(K.dtype(t) for t in feeds(weighted))
         return Feed(arrays, weighted, types, int(arrays[0].shape[0]) if arrays else None)
 
 

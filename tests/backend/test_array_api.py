@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kcore import plugin
 from kcore.backend import active
 from kcore.backend.array_api import ArrayAPIBackend
 from kcore.graph.function import Function, placeholder
@@ -36,10 +37,10 @@ class OverNumpy(ArrayAPIBackend):
 
 @pytest.fixture
 def backend() -> Iterator[ArrayAPIBackend]:
-    active._loaded["array-api-numpy"] = OverNumpy()
+    plugin._loaded["array-api-numpy"] = OverNumpy()
     with active.backend_scope("array-api-numpy") as chosen:
         yield chosen
-    del active._loaded["array-api-numpy"]
+    del plugin._loaded["array-api-numpy"]
 
 
 @pytest.mark.parametrize("name", PRIMITIVES)

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse as scipy_sparse
 
 from kcore import backend as K
+from kcore import plugin
 from kcore.backend import active
 from kcore.backend.array_api import ArrayAPIBackend
 from kcore.errors import DataError, ShapeError, SparseTensorError
@@ -25,10 +26,10 @@ class WithoutSparse(ArrayAPIBackend):
 
 @pytest.fixture(params=["numpy", "without-sparse"])
 def backend(request):
-    active._loaded["without-sparse"] = WithoutSparse()
+    plugin._loaded["without-sparse"] = WithoutSparse()
     with K.backend_scope(request.param) as chosen:
         yield chosen
-    del active._loaded["without-sparse"]
+    del plugin._loaded["without-sparse"]
 
 
 def test_a_sparse_variable_is_a_sparse_tensor_with_a_fixed_value(backend):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kcore import plugin
 from kcore.backend import active
 from kcore.backend.reference.backend import NumpyBackend
 
@@ -89,10 +90,10 @@ def _numpy() -> Iterator[None]:
 
 
 def _scope(backend: Any) -> Iterator[Any]:
-    active._loaded[backend.name] = backend
+    plugin._loaded[backend.name] = backend
     with active.backend_scope(backend.name):
         yield backend
-    del active._loaded[backend.name]
+    del plugin._loaded[backend.name]
 
 
 @pytest.fixture

@@ -330,7 +330,7 @@ m.summary(print_fn=lambda s: None)
 model_from_json(m.to_json())
 Sequential([Dense(2, input_shape=(3,), kernel_regularizer='l2')]).get_weights()
 from kcore.backend import active
-assert not active._loaded, active._loaded
+assert not active.loaded(), active.loaded()
 print(sorted({'torch', 'jax', 'tensorflow', 'h5py', 'yaml'} & set(sys.modules)))
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

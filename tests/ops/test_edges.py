@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kcore import plugin
 from kcore.backend import active
 from kcore.graph.function import Function
 from kcore.graph.gradients import gradients
@@ -25,10 +26,10 @@ def _backend(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.param == "bodies":
         backend.name = "numpy-bodies-only"
         backend.kernels = {n: k for n, k in backend.kernels.items() if REGISTRY[n].is_primitive}
-    active._loaded[backend.name + "-edges"] = backend
+    plugin._loaded[backend.name + "-edges"] = backend
     with active.backend_scope(backend.name + "-edges"):
         yield
-    del active._loaded[backend.name + "-edges"]
+    del plugin._loaded[backend.name + "-edges"]
 
 
 def slope(fn: Any, *points: float) -> list[float]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kcore import plugin
 from kcore.backend import active
 from kcore.backend.reference.backend import NumpyBackend
 from kcore.graph.function import Function, placeholder
@@ -45,7 +46,7 @@ class BodiesOnly(NumpyBackend):
         self.kernels = {name: kernel for name, kernel in self.kernels.items() if REGISTRY[name].is_primitive}
 
 
-active._loaded.setdefault("numpy-bodies", BodiesOnly())
+plugin._loaded.setdefault("numpy-bodies", BodiesOnly())
 
 
 def _targets(names: list[str]) -> list[Any]:

@@ -42,11 +42,6 @@ def all_checks() -> list[Check]:
     return list(CHECKS)
 
 
-def checks_of(level: int) -> list[Check]:
-    """The checks of one level, in the order in which they were written."""
-    return [c for c in all_checks() if c.level == level]
-
-
 def top_level() -> int:
     """The highest level that has checks: what a run goes up to when nothing else is asked for."""
     return max(c.level for c in all_checks())

@@ -18,7 +18,6 @@ import pytest
 import kcore as keras
 from kcore import backend as K
 from kcore import plugin
-from kcore.backend import active
 from kcore.errors import BackendError
 from kcore.ops import REGISTRY
 from kcore.ops.activation import log_softmax
@@ -41,7 +40,7 @@ def registered() -> Iterator[None]:
     yield
     if not installed:
         plugin.unregister("mlx")
-    active._loaded.pop("mlx", None)
+    plugin._loaded.pop("mlx", None)
     del sys.path[:2]
 
 
