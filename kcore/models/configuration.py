@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import json
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -18,7 +17,6 @@ from kcore.layers.node import Node
 from kcore.layers.registry import deserialize as deserialize_layer
 from kcore.models.topology import node_key
 from kcore.utils.generic_utils import unpack_singleton
-from kcore.utils.io_utils import ask_to_proceed_with_overwrite
 from kcore.utils.layer_utils import print_summary
 
 #: The Keras whose file formats kcore writes.
@@ -146,20 +144,19 @@ class Configuration:
 
     # --- saving: the room above ---------------------------------------------------------------------------
 
-    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    def save(
+        self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, save_format: str | None = None
+    ) -> None:
         """Save architecture, weights and training state to one file (see `kcore.saving`)."""
         from kcore.saving import save_model
 
-        save_model(self, filepath, overwrite, include_optimizer)
+        save_model(self, filepath, overwrite, include_optimizer, save_format)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
         """Save the weights to a file (see `kcore.saving`); asks before it replaces one unless `overwrite`."""
         from kcore.saving import save_weights
 
-        exists = isinstance(filepath, (str, os.PathLike)) and os.path.isfile(filepath)
-        if not overwrite and exists and not ask_to_proceed_with_overwrite(filepath):
-            return
-        save_weights(self.layers, filepath)
+        save_weights(self, filepath, overwrite, save_format)
 
     def load_weights(
         self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
@@ -167,7 +164,7 @@ class Configuration:
         """Load weights that `save_weights` or `save` wrote (see `kcore.saving`)."""
         from kcore.saving import load_weights
 
-        load_weights(self.layers, filepath, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape)
+        load_weights(self, filepath, by_name, skip_mismatch, reshape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold what a saved file holds."""
@@ -183,7 +180,7 @@ def _from_bytes(content: bytes) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a model was never compiled is no news here
-        return load_model(io.BytesIO(content))
+        return load_model(content)
 
 
 def json_value(value: Any) -> Any:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from kcore import backend as K
-from kcore.errors import FileFormatError, MissingFileError, ShapeError
+from kcore.errors import FileFormatError, ShapeError
 from kcore.saving import hdf5
-from kcore.saving.atomic import replacing
-from kcore.saving.legacy import convert_weights
+from kcore.saving.formats import WeightOptions
+from kcore.saving.keras2.conversion import convert_weights
 
 #: The version of the layout, as Keras 2 readers expect it in `keras_version`.
 LAYOUT_VERSION = "2.3.1"
@@ -109,54 +107,11 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") or "none"
 
 
-@contextmanager
-def reading(source: Any) -> Iterator[Any]:
-    """An open HDF5 group from a path, an open file or a group; errors of h5py become ours."""
-    import h5py
-
-    if isinstance(source, h5py.Group):
-        yield source
-        return
-    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source
-    if isinstance(path, str) and not os.path.exists(path):
-        raise MissingFileError(f"There is no file {path!r}.")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise FileFormatError(f"{path!r} is not a whole HDF5 file: {error}.") from error
-    with file:
-        yield file
-
-
-@contextmanager
-def writing(target: Any) -> Iterator[Any]:
-    """An open HDF5 group to write to; files are replaced atomically."""
-    import h5py
-
-    if isinstance(target, h5py.Group):
-        yield target
-        return
-    if not isinstance(target, (str, os.PathLike)):
-        with h5py.File(target, "w") as file:
-            yield file
-        return
-    with replacing(target) as temporary, h5py.File(temporary, "w") as file:
-        yield file
-
-
-def save_weights(layers: Sequence[Any], target: Any) -> None:
-    """Save layers' weights to a path, file object or h5py group."""
-    with writing(target) as group:
-        write_layers(group, layers)
-
-
-def load_weights(layers: Sequence[Any], source: Any, *, by_name: bool = False, skip_mismatch: bool = False,
-                 reshape: bool = False) -> None:  # fmt: skip
-    """Load layers' weights from a weight file or a whole-model file."""
-    with reading(source) as group:
-        if "layer_names" not in group.attrs and "layer_names0" not in group.attrs and "model_weights" in group:
-            group = hdf5.member(group, "model_weights")
-        if by_name:
-            read_layers_by_name(group, layers, skip_mismatch=skip_mismatch, reshape=reshape)
-        else:
-            read_layers(group, layers, reshape=reshape)
+def load(group: Any, layers: Sequence[Any], options: WeightOptions) -> None:
+    """Load layers' weights from an open file of weights or of a whole model."""
+    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs and "model_weights" in group:
+        group = hdf5.member(group, "model_weights")
+    if options.by_name:
+        read_layers_by_name(group, layers, skip_mismatch=options.skip_mismatch, reshape=options.reshape)
+    else:
+        read_layers(group, layers, reshape=options.reshape)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,27 +12,18 @@ import numpy as np
 from kcore import backend as K
 from kcore.errors import FileFormatError
 from kcore.ops import dtypes
-from kcore.saving import hdf5, weights_file
+from kcore.saving import hdf5
+from kcore.saving.formats import LoadOptions
+from kcore.saving.keras2 import weights as weights_file
+from kcore.saving.source import Source, Target
 
 
-def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
-    """Save a model to one HDF5 file of the Keras 2 layout, atomically.
-
-    Args:
-        model: a Keras model.
-        filepath: path, file object, or h5py.File/Group.
-        overwrite: whether an existing file is replaced without asking; otherwise the user is asked.
-        include_optimizer: whether training configuration and optimizer state are stored too.
-    """
-    if not overwrite and isinstance(filepath, (str, os.PathLike)) and os.path.isfile(filepath):
-        from kcore.utils.io_utils import ask_to_proceed_with_overwrite
-
-        if not ask_to_proceed_with_overwrite(str(filepath)):
-            return
+def save(model: Any, target: Target, *, include_optimizer: bool = True) -> None:
+    """Write a model to one HDF5 file."""
     # Everything is serialised before the file is opened: a model that cannot be saved leaves no trace.
     config = _dump({"class_name": type(model).__name__, "config": model.get_config()})
     training = _training_config(model) if include_optimizer and getattr(model, "optimizer", None) else None
-    with weights_file.writing(filepath) as file:
+    with target.hdf5() as file:
         file.attrs["keras_version"] = weights_file.LAYOUT_VERSION.encode("utf-8")
         file.attrs["backend"] = K.backend().encode("utf-8")
         file.attrs["model_config"] = config
@@ -42,36 +33,22 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
             _write_optimizer(file, model.optimizer)
 
 
-def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Any:
-    """Load a model saved by `save_model`, Keras 2 or tf.keras.
-
-    Args:
-        filepath: path, file object, or h5py.File/Group.
-        custom_objects: classes and functions by the names that the file uses for them.
-        compile: whether to compile the model as it was when saved, with its optimizer's state.
-
-    Raises:
-        FileFormatError: the file is damaged or not a model file.
-        UnsafeFileError: it holds something that is not followed or run (links, foreign storage, bytecode).
-    """
+def load(source: Source, options: LoadOptions) -> Any:
+    """The model that an HDF5 file holds."""
     from kcore.models import model_from_config
 
-    with weights_file.reading(filepath) as file:
+    with source.hdf5() as file:
         config = hdf5.read_json(file, "model_config")
         if config is None:
             raise FileFormatError(
-                f"{_name(file)!r} holds no architecture (attribute 'model_config'). A file of weights alone is loaded "
+                f"{source.name!r} holds no architecture (attribute 'model_config'). A file of weights alone is loaded "
                 "with model.load_weights(path)."
             )
-        model = model_from_config(config, custom_objects=custom_objects)
+        model = model_from_config(config, custom_objects=options.custom_objects)
         weights_file.read_layers(hdf5.member(file, "model_weights"), model.layers)
-        if compile:
-            _compile(model, file, custom_objects or {})
+        if options.compile:
+            _compile(model, file, options.custom_objects)
     return model
-
-
-def _name(file: Any) -> str:
-    return str(file.file.filename)
 
 
 def _dump(config: Any) -> bytes:
@@ -122,7 +99,7 @@ def _write_optimizer(file: Any, optimizer: Any) -> None:
         hdf5.write_array(group, name, value.astype(dtypes.numpy_dtype(variable.dtype), copy=False))
 
 
-def _compile(model: Any, file: Any, custom_objects: dict[str, Any]) -> None:
+def _compile(model: Any, file: Any, custom_objects: Mapping[str, Any]) -> None:
     from kcore import losses, optimizers
 
     training = hdf5.read_json(file, "training_config")
@@ -157,7 +134,7 @@ def _load_optimizer(model: Any, group: Any) -> None:
         warnings.warn(f"The file's optimizer state does not fit; the optimizer starts afresh. ({error})", stacklevel=4)
 
 
-def _with_custom(item: Any, custom_objects: dict[str, Any]) -> Any:
+def _with_custom(item: Any, custom_objects: Mapping[str, Any]) -> Any:
     """Names of custom objects replaced by the objects, in nests of lists and dicts."""
     if isinstance(item, list):
         return [_with_custom(x, custom_objects) for x in item]
