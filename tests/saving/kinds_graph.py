@@ -115,24 +115,19 @@ def merge_layers(keras):
 # --- what only the caller can provide ---------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.7 has no functools.cache
-def squared(keras):
+def squared(x):
     """A function for Lambda layers."""
-
-    def squared(x):
-        return ops(keras).square(x) + 1.0
-
-    return squared
+    return x * x + 1.0
 
 
-@kind([(5,)], [(2,)], objects=lambda keras: {"squared": squared(keras)})
+@kind([(5,)], [(2,)], objects=lambda keras: {"squared": squared})
 def lambda_named(keras):
     L = keras.layers
     return chain(keras, L.Dense(4, input_shape=(5,)),
-                 L.Lambda(squared(keras), output_shape=(4,), name="square"), L.Dense(2))  # fmt: skip
+                 L.Lambda(squared, output_shape=(4,), name="square"), L.Dense(2))  # fmt: skip
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.7 has no functools.cache
 def scale(keras):
     """The class of a layer that multiplies by a weight per feature."""
 
@@ -219,12 +214,22 @@ def frozen(keras):
 
 @kind([(5,)], [(2,)])
 def mixed_trainable(keras):
-    """A nested model with a frozen layer in its middle, one frozen as a whole, one that trains."""
+    """A nested model with a frozen layer in its middle, one with all layers frozen, one that trains."""
     L = keras.layers
     blocks = [_block(keras, 5, 4, "half"), _block(keras, 4, 4, "none"), _block(keras, 4, 4, "all")]
-    blocks[0].layers[1].trainable = False
-    blocks[1].trainable = False
+    for layer in blocks[0].layers[1:2] + blocks[1].layers:
+        layer.trainable = False
     return chain(keras, *blocks, L.Dense(2))
+
+
+@kind([(5,)], [(2,)])
+def frozen_model(keras):
+    """Nested models that are frozen as a whole."""
+    L = keras.layers
+    block = _block(keras, 5, 4, "block")
+    inner = keras.models.Sequential([L.Dense(3, input_shape=(4,)), L.PReLU()], name="inner")
+    block.trainable = inner.trainable = False
+    return chain(keras, block, inner, L.Dense(2))
 
 
 @kind([(5,)], [(2,)])

@@ -124,13 +124,10 @@ def masking(keras):
 @kind([STEPS], [(2,)], stateful=True)
 def stateful(keras):
     L = keras.layers
-    model = keras.models.Sequential()
-    name = "batch_shape" if package(keras) == "keras3" else "batch_input_shape"
-    model.add(L.InputLayer(**{name: (BATCH,) + STEPS}))  # noqa: RUF005
-    model.add(L.LSTM(3, stateful=True))
-    model.add(L.Dense(2))
-    model.compile("sgd", "mse")
-    return model
+    shape = (BATCH,) + STEPS  # noqa: RUF005
+    if package(keras) == "keras3":
+        return chain(keras, L.InputLayer(batch_shape=shape), L.LSTM(3, stateful=True), L.Dense(2))
+    return chain(keras, L.LSTM(3, stateful=True, batch_input_shape=shape), L.Dense(2))
 
 
 @kind([STEPS, (3,), (3,)], [(2,)])
