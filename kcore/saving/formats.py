@@ -18,7 +18,7 @@ from kcore.saving.description import Description
 from kcore.saving.source import Source, Target
 
 #: Built-in formats, in the order in which a file is tried: module and attribute.
-_BUILT_IN: Final = ("kcore.saving.keras2.format:KERAS2",)
+_BUILT_IN: Final = ("kcore.saving.keras2.format:KERAS2", "kcore.saving.safetensors.format:SAFETENSORS")
 
 
 @dataclass(frozen=True)
