@@ -9,7 +9,8 @@ import pytest
 
 import kcore
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from as_keras import agrees, read
 from kinds_of_models import SUMMARIES
 from structures import STRUCTURES
