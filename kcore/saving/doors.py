@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcore.saving import formats
+from kcore.saving.description import Description
 from kcore.saving.formats import LoadOptions, WeightOptions
 from kcore.saving.source import Source, Target
 
@@ -32,7 +33,7 @@ def save_model(
     """
     target = Target(filepath)
     if _may_write(target, overwrite):
-        form = formats.to_write(target, save_format, weights=False)
+        form = formats.to_write(target, save_format)
         form.save_model(model, target, include_optimizer=include_optimizer)
 
 
@@ -57,11 +58,26 @@ def load_model(
     return formats.of(source).load_model(source, LoadOptions(dict(custom_objects or {}), compile, safe_mode))
 
 
+def describe(filepath: Any) -> Description:
+    """What a file holds, without making anything of it: configurations, names and shapes of arrays, unsafe things.
+
+    Args:
+        filepath: a path, bytes, a binary file object, or an open h5py file or group.
+
+    Raises:
+        MissingFileError: there is no such file.
+        FileFormatError: the file is damaged or of no known format.
+        UnsafeFileError: the file cannot be looked at without doing what it says.
+    """
+    source = Source(filepath)
+    return formats.of(source).describe(source)
+
+
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
     """Save a model's weights to a file; the arguments are those of `save_model`."""
     target = Target(filepath)
     if _may_write(target, overwrite):
-        formats.to_write(target, save_format, weights=True).save_weights(model, target)
+        formats.to_write(target, save_format, part="weights").save_weights(model, target)
 
 
 def load_weights(

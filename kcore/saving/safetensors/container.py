@@ -38,6 +38,15 @@ DTYPES: Final[dict[str, np.dtype[Any]]] = {
 _BY_HOST: Final = {host: name for name, host in DTYPES.items() if name != "BF16"}
 
 
+def host_name(dtype: str) -> str:
+    """NumPy's name of one of the format's dtypes, and `bfloat16`.
+
+    >>> host_name("F32")
+    'float32'
+    """
+    return "bfloat16" if dtype == "BF16" else DTYPES[dtype].name
+
+
 @dataclass(frozen=True)
 class Entry:
     """An array as the header declares it: dtype, shape, and its first and last byte behind the header."""

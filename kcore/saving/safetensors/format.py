@@ -76,12 +76,12 @@ class Safetensors(FileFormat):
         with source.binary() as stream:
             header = container.read_header(stream, source.name)
         owners = {name: layer for layer, names in _layers(header, source.name) or () for name in names}
-        versions = {k: header.metadata[k] for k in ("keras_version", "backend") if k in header.metadata}
         arrays = [
-            StoredArray(name, entry.shape, entry.dtype, owners.get(name) or _parts(name).rpartition("/")[0])
+            StoredArray(name, entry.shape, container.host_name(entry.dtype), owners.get(name) or _owner(name))
             for name, entry in header.entries.items()
         ]
-        return Description(self.title, versions=versions, weights=arrays)
+        versions = {"keras": header.metadata.get("keras_version"), "backend": header.metadata.get("backend")}
+        return Description(self.title, versions={k: v for k, v in versions.items() if v}, weights=arrays)
 
 
 def _named(layers: Sequence[Any]) -> tuple[Layers, dict[str, Any]]:
@@ -121,6 +121,11 @@ def _parts(name: str) -> str:
     """A name with slashes between its parts, without `:0`."""
     name = name.removesuffix(":0")
     return name if "/" in name else name.replace(".", "/")
+
+
+def _owner(name: str) -> str:
+    """The layer that a name in a file of others seems to begin with."""
+    return _parts(name).rpartition("/")[0]
 
 
 def _matched(header: container.Header, layers: Sequence[Any], options: WeightOptions, where: str) -> Layers:
