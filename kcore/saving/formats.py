@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, ClassVar, Final, Literal
+
+import numpy as np
 
 from kcore import plugin
 from kcore.errors import ArgumentError, FileFormatError, UnsafeFileError, unknown_name
@@ -33,6 +35,11 @@ _EXTENSIONS: Final[dict[Part, str]] = {
     "model": "extensions",
     "weights": "weight_extensions",
     "architecture": "architecture_extensions",
+}
+_WRITERS: Final[dict[Part, str]] = {
+    "model": "save_model",
+    "weights": "save_weights",
+    "architecture": "save_architecture",
 }
 
 
@@ -64,6 +71,20 @@ class WeightOptions:
     by_name: bool = False
     skip_mismatch: bool = False
     reshape: bool = False
+
+
+@dataclass(frozen=True)
+class StoredLayers:
+    """Weights of layers as a file has them.
+
+    Attributes:
+        layers: name of each layer, and the names and values of its weights.
+        version, backend: the Keras and the backend that wrote them; "1" and None where the file does not say.
+    """
+
+    layers: Sequence[tuple[str, Sequence[tuple[str, np.ndarray]]]]
+    version: str = "1"
+    backend: str | None = None
 
 
 class FileFormat:
@@ -111,9 +132,20 @@ class FileFormat:
         """A model of the architecture that a file holds; its weights do not matter."""
         return self.load_model(source, replace(options, compile=False))
 
+    def read_layers(self, source: Source) -> StoredLayers:
+        """The weights that a file has for each layer, without a model.
+
+        Only for formats that keep weights as plain lists by layer: such files can be converted without a model.
+        """
+        raise self._unable("tell which weights are whose without the model")
+
     def describe(self, source: Source) -> Description:
         """What the file holds, found without making anything of it."""
         raise self._unable("be inspected")
+
+    def writes(self, part: Part) -> bool:
+        """Whether the format has a writer of its own for this part of a model."""
+        return getattr(type(self), _WRITERS[part]) is not getattr(FileFormat, _WRITERS[part])
 
     def _unable(self, what: str) -> ArgumentError:
         return ArgumentError(f"{self.title} cannot {what}.")
@@ -159,12 +191,13 @@ def named(name: str) -> FileFormat:
     return formats[name]
 
 
-def by_extension(filename: str, part: Part = "model") -> FileFormat | None:
-    """The format that the longest known ending of a file's name means, when that part of a model is written."""
+def by_extension(filename: str, part: Part | None = None) -> FileFormat | None:
+    """The format that the longest known ending of a file's name means, when that part of a model (any) is written."""
     endings = {
         ending: form
         for form in known().values()
-        for ending in getattr(form, _EXTENSIONS[part])
+        for attribute in ([_EXTENSIONS[part]] if part else _EXTENSIONS.values())
+        for ending in getattr(form, attribute)
         if filename.lower().endswith(ending)
     }
     return endings[max(endings, key=len)] if endings else None

@@ -11,7 +11,7 @@ import numpy as np
 from kcore import backend as K
 from kcore.errors import FileFormatError, ShapeError
 from kcore.saving import hdf5
-from kcore.saving.formats import WeightOptions
+from kcore.saving.formats import StoredLayers, WeightOptions
 from kcore.saving.keras2.conversion import convert_weights
 
 #: The version of the layout, as Keras 2 readers expect it in `keras_version`.
@@ -110,6 +110,24 @@ def _stored_layers(group: Any) -> Iterator[tuple[str, list[np.ndarray]]]:
         yield name, [hdf5.read_array(subgroup, n) for n in hdf5.read_names(subgroup, "weight_names")]
 
 
+def read_stored(group: Any) -> StoredLayers:
+    """The weights of an open file as they are stored, with their names."""
+    group = _layers_group(group)
+    layers = []
+    for name in hdf5.read_names(group, "layer_names"):
+        subgroup = hdf5.member(group, name)
+        names = hdf5.read_names(subgroup, "weight_names")
+        layers.append((name, [(own, hdf5.read_array(subgroup, own)) for own in names]))
+    return StoredLayers(layers, *_origin(group))
+
+
+def _layers_group(group: Any) -> Any:
+    """The group that holds the layers: the file itself, or a part of the file of a whole model."""
+    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs and "model_weights" in group:
+        return hdf5.member(group, "model_weights")
+    return group
+
+
 def _check(layer: Any, name: str, values: Sequence[np.ndarray]) -> None:
     weights = layer.weights
     if len(values) != len(weights):
@@ -130,8 +148,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def load(group: Any, layers: Sequence[Any], options: WeightOptions) -> None:
     """Load layers' weights from an open file of weights or of a whole model."""
-    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs and "model_weights" in group:
-        group = hdf5.member(group, "model_weights")
+    group = _layers_group(group)
     if options.by_name:
         read_layers_by_name(group, layers, skip_mismatch=options.skip_mismatch, reshape=options.reshape)
     else:

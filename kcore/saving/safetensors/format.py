@@ -16,7 +16,7 @@ from kcore import backend as K
 from kcore.errors import FileFormatError
 from kcore.saving import hdf5
 from kcore.saving.description import Description, StoredArray
-from kcore.saving.formats import FileFormat, WeightOptions
+from kcore.saving.formats import FileFormat, StoredLayers, WeightOptions
 from kcore.saving.keras2 import weights as layer_weights
 from kcore.saving.safetensors import container
 from kcore.saving.source import Source, Target
@@ -33,7 +33,7 @@ class Safetensors(FileFormat):
 
     name = "safetensors"
     title = "safetensors"
-    extensions: ClassVar[tuple[str, ...]] = (".safetensors",)  # so that saving a whole model says what to do
+    extensions: ClassVar[tuple[str, ...]] = (".safetensors",)  # saving a whole model says what to do instead
     weight_extensions: ClassVar[tuple[str, ...]] = (".safetensors",)
 
     def recognizes(self, source: Source) -> bool:
@@ -62,14 +62,26 @@ class Safetensors(FileFormat):
             if layers is None:
                 layers = _matched(header, model.layers, options, source.name)
             stored = [(name, _read(stream, header, names)) for name, names in layers]
-        metadata = header.metadata
-        origin = metadata.get("keras_version", layer_weights.LAYOUT_VERSION), metadata.get("backend")
+        origin = _origin(header)
         if options.by_name:
             layer_weights.set_by_name(
                 stored, model.layers, origin, skip_mismatch=options.skip_mismatch, reshape=options.reshape
             )
         else:
             layer_weights.set_by_position(stored, model.layers, origin, reshape=options.reshape)
+
+    def read_layers(self, source: Source) -> StoredLayers:
+        """The weights of a file whose metadata say which layer has which."""
+        with source.binary() as stream:
+            header = container.read_header(stream, source.name)
+            layers = _layers(header, source.name)
+            if layers is None:
+                raise FileFormatError(
+                    f"{source.name!r} does not say which array belongs to which layer: that takes the model's "
+                    "architecture."
+                )
+            read = [(name, list(zip(own, _read(stream, header, own), strict=True))) for name, own in layers]
+        return StoredLayers(read, *_origin(header))
 
     def describe(self, source: Source) -> Description:
         """What the header says; no array is read."""
@@ -111,6 +123,10 @@ def _layers(header: container.Header, where: str) -> Layers | None:
     if missing:
         raise FileFormatError(f"{where!r} is damaged: its layers lack the array {missing[0]!r:.100}.")
     return found
+
+
+def _origin(header: container.Header) -> tuple[str, str | None]:
+    return header.metadata.get("keras_version", layer_weights.LAYOUT_VERSION), header.metadata.get("backend")
 
 
 def _read(stream: IO[bytes], header: container.Header, names: Sequence[str]) -> list[np.ndarray]:
