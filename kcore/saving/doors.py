@@ -9,6 +9,7 @@ from typing import Any
 from kcore.saving import formats
 from kcore.saving.formats import LoadOptions, WeightOptions
 from kcore.saving.source import Source, Target
+from kcore.variables import deferring
 
 
 def save_model(
@@ -54,7 +55,8 @@ def load_model(
         UnknownNameError: it names a class or function that neither kcore nor the caller knows.
     """
     source = Source(filepath)
-    return formats.of(source).load_model(source, LoadOptions(dict(custom_objects or {}), compile, safe_mode))
+    with deferring():  # initial values only for what the file does not hold
+        return formats.of(source).load_model(source, LoadOptions(dict(custom_objects or {}), compile, safe_mode))
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:

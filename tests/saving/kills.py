@@ -1,4 +1,4 @@
-"""Kill processes that save a model, at random moments of the save, and look at what they leave: `python kills.py --help`.
+"""Kill processes that save a model, at random moments, and look at what they leave: `python kills.py --help`.
 
 One process imports everything and forks the victims, so that a kill costs no more than a save. In each version of the
 model all weights and the whole optimizer state are one number: a file in which two versions are mixed shows.
@@ -75,7 +75,7 @@ VICTIMS = {"save": save, "checkpoint": checkpoint}
 
 
 def start(kind: str, model: Any, path: Path, version: int) -> tuple[int, int]:
-    """A process that saves a version: its number, and a pipe that tells when it begins and, by its end, when it is done."""
+    """A process that saves a version: its number, and a pipe that tells when it begins."""
     reader, writer = os.pipe()
     child = os.fork()
     if child:
@@ -146,7 +146,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("error")
     with kcore.backend_scope("numpy"):
-        print(json.dumps(kill_often(arguments.kind, arguments.folder, arguments.count, arguments.seed)))
+        print(json.dumps(kill_often(arguments.kind, arguments.folder, arguments.count, arguments.seed)))  # noqa: T201 - the result
 
 
 if __name__ == "__main__":

@@ -31,5 +31,5 @@ def test_a_killed_save_leaves_a_whole_model(tmp_path: Path, kind: str) -> None:
     )  # fmt: skip
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
     found = json.loads(done.stdout)
-    print(found)
+    print(found)  # noqa: T201 - the numbers of `make kills`
     assert found["killed while it wrote"] > found["killed"] / 4, "the kills came at the wrong moments"
