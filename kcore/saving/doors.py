@@ -10,6 +10,7 @@ from kcore.saving import formats
 from kcore.saving.description import Description
 from kcore.saving.formats import LoadOptions, WeightOptions
 from kcore.saving.source import Source, Target
+from kcore.variables import deferring
 
 
 def save_model(
@@ -55,7 +56,8 @@ def load_model(
         UnknownNameError: it names a class or function that neither kcore nor the caller knows.
     """
     source = Source(filepath)
-    return formats.of(source).load_model(source, LoadOptions(dict(custom_objects or {}), compile, safe_mode))
+    with deferring():  # initial values only for what the file does not hold
+        return formats.of(source).load_model(source, LoadOptions(dict(custom_objects or {}), compile, safe_mode))
 
 
 def describe(filepath: Any) -> Description:
