@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import IO, Any, Final
 
 from kcore.errors import ArgumentTypeError, FileFormatError, MissingFileError
-from kcore.saving.atomic import replacing
+from kcore.saving.atomic import writing
+from kcore.saving.hdf5_stream import new_hdf5
 
 _HDF5_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURES: Final = (b"PK\x03\x04", b"PK\x05\x06")
@@ -132,22 +133,16 @@ class Target:
         if not self.is_path:
             yield self._given
             return
-        with replacing(self._given) as temporary, open(temporary, "wb") as file:
+        with writing(self._given) as file:
             yield file
 
     @contextmanager
     def hdf5(self) -> Iterator[Any]:
         """An open HDF5 group to write to."""
-        import h5py
-
         if self.group is not None:
             yield self.group
             return
-        if not self.is_path:
-            with h5py.File(self._given, "w") as file:
-                yield file
-            return
-        with replacing(self._given) as temporary, h5py.File(temporary, "w") as file:
+        with self.binary() as stream, new_hdf5(stream, self.name) as file:
             yield file
 
 

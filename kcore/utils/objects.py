@@ -8,49 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any
 
 from kcore.errors import ArgumentError, UnknownNameError, suggestion
-
-_custom_objects: dict[str, Any] = {}
-
-
-class CustomObjectScope:
-    """Makes custom objects known by name inside a with-block; afterwards everything is as it was.
-
-    Args:
-        *args: dictionaries `{name: class or function}`.
-
-    >>> with CustomObjectScope({"swish": abs}):
-    ...     "swish" in get_custom_objects()
-    True
-    >>> "swish" in get_custom_objects()
-    False
-    """
-
-    def __init__(self, *args: Mapping[str, Any] | None) -> None:
-        self.custom_objects = args
-        self.backup: dict[str, Any] | None = None
-
-    def __enter__(self) -> Self:
-        self.backup = dict(_custom_objects)
-        for objects in self.custom_objects:
-            _custom_objects.update(objects or {})
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        _custom_objects.clear()
-        _custom_objects.update(self.backup or {})
-
-
-def custom_object_scope(*args: Mapping[str, Any] | None) -> CustomObjectScope:
-    """A `CustomObjectScope` of the given dictionaries."""
-    return CustomObjectScope(*args)
-
-
-def get_custom_objects() -> dict[str, Any]:
-    """The live dictionary of custom objects in scope; change it to register names for the whole process."""
-    return _custom_objects
+from kcore.utils.custom_objects import CustomObjectScope, get_custom_objects, get_registered_name
 
 
 def has_arg(fn: Any, name: str, accept_all: bool = False) -> bool:
@@ -77,15 +38,17 @@ def has_arg(fn: Any, name: str, accept_all: bool = False) -> bool:
 def serialize_keras_object(instance: Any) -> Any:
     """`{"class_name", "config"}` of an object that has `get_config`, the name of a function or class, or None.
 
+    Registered classes and functions are called `package>Name`.
+
     >>> serialize_keras_object(abs)
     'abs'
     """
     if instance is None:
         return None
-    if hasattr(instance, "get_config"):
-        return {"class_name": type(instance).__name__, "config": instance.get_config()}
+    if hasattr(instance, "get_config") and not isinstance(instance, type):
+        return {"class_name": get_registered_name(type(instance)), "config": instance.get_config()}
     if hasattr(instance, "__name__"):
-        return instance.__name__
+        return get_registered_name(instance)
     raise ArgumentError(
         f"Cannot serialize {instance!r}: expected an object with `get_config()`, a function or a class."
     )
@@ -98,9 +61,13 @@ def find_object(
     kind: str,
 ) -> Any:
     """The class or function of that name: the caller's, the scope's, or the table's. Raises UnknownNameError."""
-    for table in (custom_objects, _custom_objects, module_objects):
+    for table in (custom_objects, get_custom_objects(), module_objects):
         if table is not None and name in table:
             return table[name]
+    # Where a name was registered elsewhere, the caller may give the object by the part that he knows.
+    own = name.rpartition(">")[2]
+    if own != name and custom_objects is not None and own in custom_objects:
+        return custom_objects[own]
     known = sorted(k for k in (module_objects or {}) if not k.startswith("_"))
     hint = suggestion(name, known)
     listed = ", ".join(known) if known else "none"
@@ -166,10 +133,20 @@ def resolve(identifier: Any, deserialize: Callable[[Any], Any], kind: str, expec
 
 
 def _instantiate(target: Any, config: Any, custom_objects: Mapping[str, Any]) -> Any:
-    if hasattr(target, "from_config"):
-        if has_arg(target.from_config, "custom_objects"):
-            return target.from_config(config, custom_objects={**_custom_objects, **custom_objects})
-        with CustomObjectScope(custom_objects):
+    # In scope too: what `from_config` makes may make objects of configurations in its turn (Bidirectional does).
+    with CustomObjectScope(custom_objects):
+        if hasattr(target, "from_config"):
+            if has_arg(target.from_config, "custom_objects"):
+                return target.from_config(config, custom_objects={**get_custom_objects(), **custom_objects})
             return target.from_config(config)
-    with CustomObjectScope(custom_objects):  # a function that makes the object
-        return target(**config)
+        if not config and _needs_arguments(target):  # the object itself: an initializer `f(shape, dtype)`
+            return target
+        return target(**config)  # a function that makes the object
+
+
+def _needs_arguments(fn: Any) -> bool:
+    """Whether a function cannot be called without arguments."""
+    if not inspect.isfunction(fn):
+        return False
+    parameters = inspect.signature(fn).parameters.values()
+    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
