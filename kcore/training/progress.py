@@ -91,7 +91,7 @@ def get_model_state(model: Any) -> dict[str, Any]:
     return {
         "variables": [(v.name, v.numpy()) for v in _variables(model, functions.values())],
         "functions": {
-            name: {"calls": function.steps, "seeds": [int(n.arguments["seed"]) for n in _random_nodes(function)]}
+            name: {"calls": function.steps, "seeds": _seeds(function)}
             for name, function in functions.items()
         },
     }
@@ -121,8 +121,10 @@ def _variables(model: Any, functions: Any) -> list[Variable]:
     return list({id(v): v for v in (*owned, *read)}.values())
 
 
-def _values(function: Function) -> Iterator[Any]:
-    """Outputs, updated variables, and the operands of all nodes."""
+def _values(function: Any) -> Iterator[Any]:
+    """Outputs, updated variables, and the operands of all nodes; a step that runs eagerly has none."""
+    if hasattr(function, "sites"):
+        return
     roots = [*function.outputs, *(value for _, value in function.updates)]
     yield from (variable for variable, _ in function.updates)
     yield from roots
@@ -146,8 +148,22 @@ def _random_nodes(function: Function) -> list[ir.Node]:
     return list(found.values())
 
 
-def _set_seeds(function: Function, seeds: Sequence[int]) -> None:
+def _seeds(function: Any) -> Any:
+    """The seeds of random nodes: a list, or by op for a step that runs eagerly."""
+    sites = getattr(function, "sites", None)
+    if sites is not None:
+        return {op: list(seeds) for op, seeds in sites.seeds.items()}
+    return [int(node.arguments["seed"]) for node in _random_nodes(function)]
+
+
+def _set_seeds(function: Any, seeds: Any) -> None:
     """Give random nodes the seeds that they had; a script that seeds nothing draws others each time it is run."""
+    sites = getattr(function, "sites", None)
+    if isinstance(seeds, dict) is not (sites is not None):
+        raise ArgumentError(f"one of the two runs of {function.name} is compiled, the other is run eagerly.")
+    if sites is not None:
+        sites.seeds = {op: list(kept) for op, kept in seeds.items()}
+        return
     nodes = _random_nodes(function)
     if len(nodes) != len(seeds):
         raise ArgumentError(
