@@ -47,6 +47,11 @@ class Progress:
         for keeper in self._keepers:
             keeper.resume(self)
 
+    @property
+    def kept(self) -> bool:
+        """Whether a callback keeps it."""
+        return bool(self._keepers)
+
     def epoch_begun(self) -> None:
         """After `on_epoch_begin`: an epoch that is taken up in its middle gets back what it had come to."""
         if self.batch:

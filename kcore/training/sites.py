@@ -1,7 +1,7 @@
 """Seeds for code that is run anew for every batch, so that its random ops draw what compiled code draws.
 
-A compiled step is a graph that was made once; each of its random sites has a seed since then. Where the code runs again,
-each run makes new sites: here they get the seeds that the sites of the first graph have.
+A compiled step is a graph that was made once; each of its random sites has a seed since then. Where the code runs
+again, each run makes new sites: here they get the seeds that the sites of the first graph have.
 """
 
 from __future__ import annotations
