@@ -90,10 +90,12 @@ def get_model_state(model: Any) -> dict[str, Any]:
     """All that training a model depends on and changes: variables, and how often its functions were called.
 
     Variables are the weights, the optimizer's and metrics' state, the states of stateful layers, and any others that
-    the model's functions read.
+    the model's functions read. An optimizer of a framework's own may have options that change as well.
     """
     functions = model._functions()
+    options = getattr(model.optimizer, "get_options", dict)
     return {
+        "options": options(),
         "variables": [(v.name, v.numpy()) for v in _variables(model, functions.values())],
         "functions": {
             name: {"calls": function.steps, "seeds": _seeds(function)}
@@ -113,6 +115,8 @@ def set_model_state(model: Any, state: dict[str, Any]) -> None:
         _set_seeds(function, kept["seeds"])
     for variable, (_, value) in zip(variables, state["variables"], strict=True):
         variable.assign(value)
+    if state["options"]:
+        model.optimizer.set_options(state["options"])
 
 
 def _variables(model: Any, functions: Any) -> list[Variable]:
