@@ -16,8 +16,9 @@ from kcore.errors import FileFormatError, NotBuiltError
 from kcore.layers.node import Node
 from kcore.layers.registry import deserialize as deserialize_layer
 from kcore.models.topology import node_key
-from kcore.utils.generic_utils import unpack_singleton
+from kcore.utils.generic_utils import get_registered_name, unpack_singleton
 from kcore.utils.layer_utils import print_summary
+from kcore.utils.objects import serialize_keras_object
 
 #: The Keras whose file formats kcore writes.
 KERAS_VERSION: Final = "2.3.1"
@@ -71,7 +72,7 @@ class Configuration:
                 calls.append(_call_entry(layer, node, numbers))
         return {
             "name": layer.name,
-            "class_name": type(layer).__name__,
+            "class_name": get_registered_name(type(layer)),
             "config": layer.get_config(),
             "inbound_nodes": calls,
         }
@@ -97,7 +98,7 @@ class Configuration:
     def _updated_config(self) -> dict[str, Any]:
         """The configuration with what a file says beside it."""
         return {
-            "class_name": type(self).__name__,
+            "class_name": get_registered_name(type(self)),
             "config": self.get_config(),
             "keras_version": KERAS_VERSION,
             "backend": active.backend_name(),
@@ -117,7 +118,7 @@ class Configuration:
         Args:
             **kwargs: for `yaml.safe_dump`.
         """
-        from kcore.models.serialization import yaml_module
+        from kcore.saving.text import yaml_module
 
         return str(yaml_module().safe_dump(json.loads(self.to_json()), **kwargs))
 
@@ -190,9 +191,9 @@ def json_value(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, type) or (callable(value) and hasattr(value, "__name__")):
-        return value.__name__
+        return get_registered_name(value)
     if hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
+        return serialize_keras_object(value)
     raise TypeError(f"Not JSON serializable: {value!r} of type {type(value).__name__}.")
 
 

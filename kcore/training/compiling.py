@@ -92,7 +92,7 @@ class Compiling(Feeding):
         names = list(self.output_names)
         found = plan.parse_losses(self.loss, names) if self.loss != {} else [None] * len(names)
         trained = [loss is not None for loss in found]
-        weights = plan.parse_loss_weights(self.loss_weights, names)
+        weights = plan.parse_loss_weights(self.loss_weights, names, trained)
         modes = plan.parse_weight_modes(self.sample_weight_mode, names, trained)
         targets = plan.parse_targets(arguments.get("target_tensors"), names)
         masks = to_list(self.compute_mask(self.inputs, mask=None))

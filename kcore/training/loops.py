@@ -156,11 +156,12 @@ class FitRun:
             self.callbacks.model.stop_training = False
             order = Order(self.feed.samples or 0, self.cadence.batch_size or 1, self.shuffle)
             arrays = self.validation is None or isinstance(self.validation, Feed)
-            place = None if arrays else Place(self.validation)
+            place = None if arrays else Place(self.validation, draws=False)
             progress = Progress(self.model, self.callbacks, self.initial_epoch, Places(order, place))
             if place is not None:
-                place.open(stack)
+                place.open(stack, kept=progress.kept)
                 progress.data_skipped()
+                place.go()
             slicer = self.validation.slicer() if isinstance(self.validation, Feed) else place
             self._epochs(slicer, order, progress)
         self.callbacks.on_train_end()
@@ -273,9 +274,9 @@ def evaluate_loop(model: Any, feed: Feed, cadence: Cadence, callbacks: cbks.Call
     if not sizes:
         raise DataError("There are no samples to evaluate: the arrays are empty.")
     callbacks.on_test_end()
-    if steps is not None:  # as in Keras 2: the last loss, divided by the number of steps
-        return [float(on_host(losses[-1])) / steps, *map(_number, last)]
-    loss = sum(float(on_host(value)) * n for value, n in zip(losses, sizes, strict=True)) / samples
+    # With `steps` each batch counts alike. (Keras 2.3.1 mixed the two kinds of results up there: it divided the last
+    # loss by the number of steps, and added up the metrics' results.)
+    loss = sum(float(on_host(value)) * n for value, n in zip(losses, sizes, strict=True)) / sum(sizes)
     return [loss, *map(_number, last)]
 
 

@@ -5,6 +5,7 @@ Names, losses, weights, metrics: everything that can be wrong is found here. Gra
 
 from __future__ import annotations
 
+import numbers
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -125,20 +126,29 @@ def loss_function(loss: Any) -> Any:
     return loss.fn if isinstance(loss, losses.LossFunctionWrapper) else type(loss)
 
 
-def parse_loss_weights(loss_weights: Any, names: Sequence[str]) -> list[float]:
+def parse_loss_weights(loss_weights: Any, names: Sequence[str], trained: Sequence[bool]) -> list[float]:
     """The factor of each output's loss."""
     if loss_weights is None:
         return [1.0] * len(names)
     if isinstance(loss_weights, Mapping):
         check_for_unexpected_keys("loss_weights", loss_weights, names)
-        return [loss_weights.get(name, 1.0) for name in names]
+        loss_weights = [loss_weights.get(name, 1.0) for name in names]
     if isinstance(loss_weights, (list, tuple)) and len(loss_weights) == len(names):
+        for name, weight, is_trained in zip(names, loss_weights, trained, strict=True):
+            if is_trained and not K.is_tensor(weight):
+                _check_loss_weight(name, weight)
         return list(loss_weights)
     wrong = ArgumentError if isinstance(loss_weights, (list, tuple)) else ArgumentTypeError
     raise wrong(
         f"loss_weights is a list of one number per output or a dictionary by output name. The model has {len(names)} "
         f"outputs ({', '.join(names)}); got {loss_weights!r}."
     )
+
+
+def _check_loss_weight(name: str, weight: Any) -> None:
+    if not isinstance(weight, numbers.Number) and getattr(weight, "shape", None) != ():
+        wrong = ArgumentError if weight is None else ArgumentTypeError
+        raise wrong(f"loss_weights has a number or a scalar tensor for each trained output; {name!r} has {weight!r}.")
 
 
 def parse_weight_modes(mode: Any, names: Sequence[str], trained: Sequence[bool]) -> list[str | None]:
@@ -171,8 +181,10 @@ def parse_targets(target_tensors: Any, names: Sequence[str]) -> list[Any]:
         check_for_unexpected_keys("target_tensors", target_tensors, names)
         return [target_tensors.get(name) for name in names]
     listed = to_list(target_tensors, allow_tuple=True)
-    if len(listed) != len(names) or not all(t is None or K.is_tensor(t) for t in listed):
-        raise ArgumentError(
+    all_tensors = all(t is None or K.is_tensor(t) for t in listed)
+    if len(listed) != len(names) or not all_tensors:
+        wrong = ArgumentError if all_tensors else ArgumentTypeError
+        raise wrong(
             f"target_tensors is a tensor, a list of one tensor per output, or a dictionary by output name. The model "
             f"has {len(names)} outputs; got {target_tensors!r}."
         )

@@ -18,6 +18,7 @@ from kcore.layers import (
     Dropout,
     Embedding,
     Input,
+    InputLayer,
     Lambda,
     Layer,
     Masking,
@@ -335,3 +336,31 @@ print(sorted({'torch', 'jax', 'tensorflow', 'h5py', 'yaml'} & set(sys.modules)))
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+# --- copies -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["functional", "sequential"])
+def test_layers_of_a_copy_may_be_made_by_a_function(kind):
+    model = branching() if kind == "functional" else Sequential([Dense(3, input_shape=(4,)), Dropout(0.5), Dense(2)])
+    layers = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
+    seen = []
+
+    def keep_the_last(layer):
+        seen.append(layer)
+        return layer if layer is layers[-1] else type(layer).from_config({**layer.get_config(), "trainable": False})
+
+    copy = clone_model(model, clone_function=keep_the_last)
+    assert sorted(map(id, seen)) == sorted(map(id, layers))  # each once, however often it is called
+    assert copy.layers[-1] is layers[-1]
+    assert copy.trainable_weights == layers[-1].trainable_weights
+    copy.set_weights(model.get_weights())
+    arrays = (X, Y) if kind == "functional" else (X,)
+    for a, b in zip(evaluate(model, *arrays), evaluate(copy, *arrays), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_copy_needs_a_tensor_for_each_input():
+    with pytest.raises(ValueError, match=r"each of its 2 inputs \(a, b\), got 1"):
+        clone_model(branching(), [Input((4,))])

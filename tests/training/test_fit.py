@@ -427,6 +427,16 @@ def test_predict_needs_no_compile():
         model.fit(X, Y, verbose=0)
 
 
+def test_steps_evaluate_to_means_and_not_to_sums():
+    # Keras 2.3.1 gave a part of the loss, and several times the metric
+    model = make(metrics=["mae"])
+    once = model.evaluate(X, Y, steps=1, verbose=0)
+    np.testing.assert_allclose(model.evaluate(X, Y, steps=3, verbose=0), once, rtol=1e-6)
+    history = model.fit(X, Y, steps_per_epoch=1, validation_data=(X, Y), validation_steps=3, verbose=0).history
+    after = model.evaluate(X, Y, verbose=0)
+    np.testing.assert_allclose([history["val_loss"][0], history["val_mae"][0]], after, rtol=1e-6)
+
+
 def test_steps_repeat_all_samples():
     assert make().predict(X, steps=2).shape == (80, 2)
     with pytest.raises(ArgumentError, match="batch_size"):

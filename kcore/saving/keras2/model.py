@@ -12,18 +12,21 @@ import numpy as np
 from kcore import backend as K
 from kcore.errors import FileFormatError
 from kcore.ops import dtypes
+from kcore.rest import at_rest
 from kcore.saving import hdf5
 from kcore.saving.formats import LoadOptions
 from kcore.saving.keras2 import weights as weights_file
 from kcore.saving.source import Source, Target
+from kcore.utils.generic_utils import get_custom_objects, get_registered_name, serialize_keras_object
 
 
 def save(model: Any, target: Target, *, include_optimizer: bool = True) -> None:
     """Write a model to one HDF5 file."""
     # Everything is serialised before the file is opened: a model that cannot be saved leaves no trace.
-    config = _dump({"class_name": type(model).__name__, "config": model.get_config()})
+    config = _dump(serialize_keras_object(model))
     training = _training_config(model) if include_optimizer and getattr(model, "optimizer", None) else None
-    with target.hdf5() as file:
+    # At rest until all is in the file, but not while the disk is waited for: training elsewhere may go on then.
+    with target.hdf5() as file, at_rest():
         file.attrs["keras_version"] = weights_file.LAYOUT_VERSION.encode("utf-8")
         file.attrs["backend"] = K.backend().encode("utf-8")
         file.attrs["model_config"] = config
@@ -57,14 +60,12 @@ def _dump(config: Any) -> bytes:
 
 def _plain(obj: Any) -> Any:
     """JSON form of what configurations hold beside plain data."""
-    if hasattr(obj, "get_config"):
-        return {"class_name": type(obj).__name__, "config": obj.get_config()}
+    if hasattr(obj, "get_config") or (callable(obj) and hasattr(obj, "__name__")):
+        return serialize_keras_object(obj)
     if isinstance(obj, np.ndarray):
         return obj.tolist()
     if isinstance(obj, np.generic):
         return obj.item()
-    if callable(obj) and hasattr(obj, "__name__"):
-        return obj.__name__
     raise TypeError(
         f"Cannot save {obj!r}: expected numbers, text, lists, dicts, named functions, or objects with get_config()."
     )
@@ -78,7 +79,7 @@ def _training_config(model: Any) -> bytes | None:
                       stacklevel=4)  # fmt: skip
         return None
     return _dump({
-        "optimizer_config": {"class_name": type(model.optimizer).__name__, "config": config},
+        "optimizer_config": {"class_name": get_registered_name(type(model.optimizer)), "config": config},
         "loss": model.loss,
         "metrics": model._compile_metrics,
         "weighted_metrics": model._compile_weighted_metrics,
@@ -94,9 +95,9 @@ def _write_optimizer(file: Any, optimizer: Any) -> None:
     group = file.create_group("optimizer_weights")
     names = hdf5.unique_names([w.name or f"param_{i}" for i, w in enumerate(weights)])
     hdf5.write_names(group, "weight_names", names)
-    for name, variable, value in zip(names, weights, K.batch_get_value(weights), strict=True):
+    for name, variable in zip(names, weights, strict=True):
         # Step counts are int64 in files, also from backends that compute them in a narrower dtype.
-        hdf5.write_array(group, name, value.astype(dtypes.numpy_dtype(variable.dtype), copy=False))
+        hdf5.write_array(group, name, variable.view().astype(dtypes.numpy_dtype(variable.dtype), copy=False))
 
 
 def _compile(model: Any, file: Any, custom_objects: Mapping[str, Any]) -> None:
@@ -135,9 +136,9 @@ def _load_optimizer(model: Any, group: Any) -> None:
 
 
 def _with_custom(item: Any, custom_objects: Mapping[str, Any]) -> Any:
-    """Names of custom objects replaced by the objects, in nests of lists and dicts."""
+    """Names of custom and registered objects replaced by the objects, in nests of lists and dicts."""
     if isinstance(item, list):
         return [_with_custom(x, custom_objects) for x in item]
     if isinstance(item, dict):
         return {k: _with_custom(v, custom_objects) for k, v in item.items()}
-    return custom_objects.get(item, item) if isinstance(item, str) else item
+    return {**get_custom_objects(), **custom_objects}.get(item, item) if isinstance(item, str) else item
