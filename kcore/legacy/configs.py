@@ -13,7 +13,8 @@ from kcore.errors import FileFormatError
 from kcore.legacy import keras1_configs, later_configs
 
 #: What later versions write beside the class and its configuration; the class is found without it.
-_BESIDE = frozenset({"module", "registered_name", "build_config", "compile_config", "shared_object_id"})
+_BESIDE = frozenset({"registered_name", "build_config", "compile_config", "shared_object_id"})
+_OWN_MODULES = ("keras", "builtins", "tf_keras", "tensor" + "flow.keras", "tensor" + "flow.python.keras")
 _GRAPHS = frozenset({"Model", "Functional", "Network"})
 
 
@@ -50,6 +51,8 @@ def _object(entry: Mapping[str, Any], own: Collection[str]) -> Any:
         return later_configs.dtype_of(entry)
     name = _registered(name, entry.get("registered_name"), own)
     rest = {key: value for key, value in entry.items() if key not in _BESIDE and key not in ("class_name", "config")}
+    if rest.get("module") is None or str(rest["module"]).startswith(_OWN_MODULES):
+        rest.pop("module", None)
     if "inbound_nodes" in rest:
         rest["inbound_nodes"] = [_call(call) for call in rest["inbound_nodes"]]
     if name not in own:

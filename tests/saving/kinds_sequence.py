@@ -23,8 +23,7 @@ def lstm(keras):
     L = keras.layers
     implementation = {} if package(keras) == "keras3" else {"implementation": 1}
     return chain(keras, L.LSTM(4, return_sequences=True, input_shape=STEPS, **implementation),
-                 L.LSTM(3, go_backwards=True, unit_forget_bias=False, use_bias=False), L.Dense(2),
-                 optimizer="rmsprop")  # fmt: skip
+                 L.LSTM(3, go_backwards=True, unit_forget_bias=False, use_bias=False), L.Dense(2))  # fmt: skip
 
 
 def _gru(keras, reset_after):
