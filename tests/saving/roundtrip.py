@@ -25,6 +25,20 @@ sys.path.insert(0, str(HERE))
 import kinds  # noqa: E402
 
 
+#: What a package itself loses or computes otherwise: (writer, reader, kind) -> why. One that works must leave the table.
+_CLIP = "clipnorm is of each weight's gradient there, of all together here"
+_NADAM = "its Nadam multiplies its schedule more than once a step, and does not store it"
+KNOWN = {
+    ("keras2", "kcore", "activations"): "its YAML holds arrays as Python objects; it cannot read that itself",
+    ("kcore", "keras2", "metric_objects"): "it cannot read metrics that are objects, its own neither",
+    ("kcore", "keras2", "frozen_model"): "it forgets that a model is frozen, of its own files too",
+    ("keras2", "kcore", "frozen_model"): "it forgets that a model is frozen, of its own files too",
+    ("kcore", "tf_keras", "optimizer_sgd_clipnorm"): _CLIP,
+    ("tf_keras", "kcore", "optimizer_sgd_clipnorm"): _CLIP,
+    ("tf_keras", "kcore", "optimizer_nadam"): _NADAM,
+}
+
+
 @dataclass(frozen=True)
 class Package:
     """How a package is run.
@@ -81,7 +95,7 @@ def find(name: str, backend: str = "numpy") -> Package | None:
 
 
 def trip(writer: Package, reader: Package, names: list[str], suffix: str = ".h5") -> dict[str, str]:
-    """Kind -> "ok", or what went wrong, or why there is no such kind."""
+    """Kind -> "ok", or what went wrong; or "- " and why it cannot be."""
     found = {}
     for name in names:
         absent = kinds.KINDS[name].absent
@@ -96,6 +110,9 @@ def trip(writer: Package, reader: Package, names: list[str], suffix: str = ".h5"
     for name in there:
         wrong = [f"writing: {text}" for text in written[name]] or read[name]
         found[name] = "; ".join(wrong) or "ok"
+        known = KNOWN.get((writer.name, reader.name, name))
+        if known:
+            found[name] = f"- {known}" if wrong else f"works, but is said not to: {known}"
     return {name: found[name] for name in names}
 
 
@@ -132,7 +149,7 @@ def main() -> int:
     for direction, column in columns.items():
         counts = [sum(text == "ok" for text in column.values()), sum(text.startswith("-") for text in column.values())]
         failed += len(column) - sum(counts)
-        print(f"{direction}: {counts[0]} ok, {counts[1]} do not exist, {len(column) - sum(counts)} failed")
+        print(f"{direction}: {counts[0]} ok, {counts[1]} cannot be, {len(column) - sum(counts)} failed")
     if options.json:
         Path(options.json).write_text(json.dumps(columns, indent=1))
     return 1 if failed else 0
