@@ -101,7 +101,7 @@ def refuse_foreign(name: str, settings: Any) -> None:
 
 def _graph(settings: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
     changed = {key: value for key, value in settings.items() if key not in ("layers", "trainable")}
-    changed["layers"] = modernize(settings["layers"], own)
+    changed["layers"] = modernize(keras1_configs.with_channels(settings["layers"]), own)
     for end in ("input_layers", "output_layers"):
         if end in settings:
             changed[end] = _ends(settings[end])
@@ -112,7 +112,7 @@ def _graph(settings: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
 
 def _sequential(settings: Any, own: Collection[str]) -> tuple[str, Any]:
     old = not isinstance(settings, Mapping)
-    layers = settings if old else settings.get("layers", [])
+    layers = keras1_configs.with_channels(settings if old else settings.get("layers", []))
     if keras1_configs.starts_with_merge(layers):
         name = None if old else settings.get("name")
         return "Model", _graph(keras1_configs.graph_of_branches(layers, name), own)

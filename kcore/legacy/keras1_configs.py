@@ -12,7 +12,7 @@ from kcore.errors import FileFormatError
 from kcore.layers import keras1
 
 #: Class -> (today's class, old argument -> new one). Values are those of `kcore.layers.keras1`.
-_SHARED: Final = {**keras1.WEIGHTS, "input_dtype": "dtype"}
+_SHARED: Final = keras1.WEIGHTS
 _LAYERS: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "Dense": ("Dense", {**_SHARED, "output_dim": "units"}),
     "Embedding": ("Embedding", {"init": "embeddings_initializer", "W_regularizer": "embeddings_regularizer",
@@ -87,8 +87,9 @@ def translate(name: str, settings: Any) -> tuple[str, Any]:
         return _merge(settings)
     if name == "TimeDistributedDense":
         return _time_distributed_dense(settings)
-    kept = {key: _plain_object(value) for key, value in settings.items() if key not in ("input_dtype",)}
-    if "input_dtype" in settings and "dtype" not in kept:
+    # The dtype of inputs, which is that of the weights today.
+    kept = {key: _plain_object(value) for key, value in settings.items() if key != "input_dtype"}
+    if name == "InputLayer" and "input_dtype" in settings:
         kept["dtype"] = settings["input_dtype"]
     today, renames = _LAYERS.get(name, (name, {}))
     if not _is_old(kept, renames) and today == name:
@@ -147,6 +148,25 @@ def _time_distributed_dense(settings: Mapping[str, Any]) -> tuple[str, dict[str,
     inner = {key: value for key, value in settings.items() if key not in ("batch_input_shape", "input_length")}
     inner["name"] = f"{settings.get('name', 'dense')}_inner"
     return "TimeDistributed", {**own, "layer": {"class_name": "Dense", "config": inner}}
+
+
+#: Layers whose configuration left out where the channels are, though they knew.
+_SILENT: Final = frozenset({"ZeroPadding2D", "ZeroPadding3D", "Cropping2D", "Cropping3D"})
+
+
+def with_channels(layers: Any) -> Any:
+    """The layers of a model, those that do not say where the channels are as those that do."""
+    if not isinstance(layers, (list, tuple)):
+        return layers
+    configs = [e.get("config") if isinstance(e, Mapping) else None for e in layers]
+    said = {c["dim_ordering"] for c in configs if isinstance(c, Mapping) and isinstance(c.get("dim_ordering"), str)}
+    if len(said) != 1:
+        return layers
+    return [
+        {**entry, "config": {"dim_ordering": next(iter(said)), **config}}
+        if isinstance(config, Mapping) and entry.get("class_name") in _SILENT else entry
+        for entry, config in zip(layers, configs, strict=True)
+    ]  # fmt: skip
 
 
 # --- Merge ------------------------------------------------------------------------------------------------------------
