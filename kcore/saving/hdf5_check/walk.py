@@ -116,8 +116,7 @@ class _Walk:
             head.require(space == UNDEFINED and driver == UNDEFINED, "asks for a file driver or free space")
             length = head.at + 40
         head.require(sizes[:2] == (8, 8), "has addresses of other than 8 bytes")
-        head.require(base in (0, file.base) and 0 < leaf <= 1024 and 0 < internal <= 4096 and 0 < self._chunk_rank <= 4096,
-                     "has unknown settings")  # fmt: skip
+        head.require(all(0 < n <= 4096 for n in (leaf, internal, self._chunk_rank)), "has unknown settings")
         head.require(base == file.base, "counts addresses from elsewhere")
         head.require(length <= end <= file.end, f"says that the file ends at {end}; it has {file.end} bytes")
         file.end = end
