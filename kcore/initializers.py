@@ -6,6 +6,7 @@ An initializer is called with a shape and returns a NumPy array. Random ones dra
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from kcore import random as core_random
 from kcore.errors import ArgumentError, ShapeError
 from kcore.ops.dtypes import numpy_dtype
 from kcore.utils.objects import as_configuration, deserialize_keras_object, resolve, serialize_keras_object
+from kcore.variables import Deferred
 
 Array = np.ndarray
 Shape = Sequence[int]
@@ -95,10 +97,19 @@ class _Random(Initializer):
     seed: int | None
 
     def _generator(self) -> np.random.Generator:
-        generator = core_random.generator(self.seed)
-        if self.seed is not None:
-            self.seed += 1
-        return generator
+        return core_random.generator(self._next_seed())
+
+    def _next_seed(self) -> int:
+        if self.seed is None:
+            return core_random.fresh_seed()
+        self.seed += 1
+        return self.seed - 1
+
+    def fixed(self) -> _Random:
+        """One that draws now and for good what this one would draw at its next call."""
+        other = copy.copy(self)
+        other.seed = self._next_seed()
+        return other
 
 
 def _truncated(generator: np.random.Generator, shape: Shape, mean: float, stddev: float) -> Array:
@@ -328,6 +339,23 @@ _KNOWN: dict[str, Any] = {
     "truncated_normal": TruncatedNormal, "identity": Identity, "orthogonal": Orthogonal,
     **{f.__name__: f for f in _SCALED},
 }  # fmt: skip
+
+
+#: Once their seed is known, it does not matter when they are called.
+_ANYTIME = (Zeros, Ones, Constant, Identity, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling)
+
+
+def deferred(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: str | None = None) -> Deferred:
+    """`initializer(shape, dtype=dtype)`, computed later. The seed that it takes from `np.random` is taken now.
+
+    >>> np.random.seed(0)
+    >>> later, now = deferred(RandomUniform(), (2,)), np.random.rand()
+    >>> np.random.seed(0)
+    >>> bool((RandomUniform()((2,)) == later.make()).all()), bool(np.random.rand() == now)
+    (True, True)
+    """
+    settled = initializer.fixed() if isinstance(initializer, _Random) else initializer
+    return Deferred(shape, lambda: settled(shape, dtype=dtype), anytime=type(settled) in _ANYTIME)
 
 
 def serialize(initializer: Any) -> Any:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcore.saving import formats, limits
+from kcore.saving.description import Description
 from kcore.saving.formats import LoadOptions, WeightOptions
 from kcore.saving.source import Source, Target
 from kcore.utils.objects import trusting
+from kcore.variables import deferring
 
 
 def save_model(
@@ -33,7 +35,7 @@ def save_model(
     """
     target = Target(filepath)
     if _may_write(target, overwrite):
-        form = formats.to_write(target, save_format, weights=False)
+        form = formats.to_write(target, save_format)
         form.save_model(model, target, include_optimizer=include_optimizer)
 
 
@@ -57,15 +59,31 @@ def load_model(
     """
     source = Source(filepath)
     options = LoadOptions(dict(custom_objects or {}), compile, safe_mode)
-    with limits.reading(source.name), trusting(not safe_mode):
+    # Initial values are made only for what the file does not hold.
+    with limits.reading(source.name), trusting(not safe_mode), deferring():
         return formats.of(source).load_model(source, options)
+
+
+def describe(filepath: Any) -> Description:
+    """What a file holds, without making anything of it: configurations, names and shapes of arrays, unsafe things.
+
+    Args:
+        filepath: a path, bytes, a binary file object, or an open h5py file or group.
+
+    Raises:
+        MissingFileError: there is no such file.
+        FileFormatError: the file is damaged or of no known format.
+        UnsafeFileError: the file cannot be looked at without doing what it says.
+    """
+    source = Source(filepath)
+    return formats.of(source).describe(source)
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
     """Save a model's weights to a file; the arguments are those of `save_model`."""
     target = Target(filepath)
     if _may_write(target, overwrite):
-        formats.to_write(target, save_format, weights=True).save_weights(model, target)
+        formats.to_write(target, save_format, part="weights").save_weights(model, target)
 
 
 def load_weights(

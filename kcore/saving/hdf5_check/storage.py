@@ -29,13 +29,13 @@ def check(file: File, dataset: Dataset, where: str, chunk_rank: int) -> None:
     if at is None or kind is None:
         file.fail(f"{where} is a dataset without layout or type")
     if kind.kind in ("other", "bytes"):
-        file.note(where, f"an array of type {kind.title}: not read")
+        file.note(where, f"an array of type {kind.title}: not read", "object")
     if dataset.external:
-        file.note(where, "values in another file (external storage): not followed")
+        file.note(where, "values in another file (external storage): not followed", "storage")
         return
     unknown = [n for n in dataset.filters if n not in FILTERS]
     if unknown:
-        file.note(where, f"compressed by filter {unknown[0]}, which needs a plug-in of libhdf5: none is loaded")
+        file.note(where, f"compressed by filter {unknown[0]}, which needs a plug-in of libhdf5: none is loaded", "object")
         return
     at.require(dataset.fill in (0, kind.size) or kind.kind == "varying text", "has a fill value of another size")
     size = 0 if dataset.shape is None else math.prod(dataset.shape) * kind.size
@@ -56,7 +56,7 @@ def check(file: File, dataset: Dataset, where: str, chunk_rank: int) -> None:
         most = max(limits.UNPACKED_BYTES, stored * limits.COMPRESSION_RATIO)
         at.require(size <= most, f"declares {size} bytes and stores {stored}: more than weights can be compressed")
     elif layout == 3:
-        file.note(where, "values in other datasets (virtual storage): not followed")
+        file.note(where, "values in other datasets (virtual storage): not followed", "storage")
     else:
         at.fail("has no layout that is known")
 
@@ -143,7 +143,7 @@ class _Chunks:
             length = math.prod(counts) * whole
         else:
             self._file.note(where, "chunks with an index that only HDF5 1.10 and later write (libver='latest'): not "
-                                   "read; write the file without chunks, or with libver='earliest'")  # fmt: skip
+                                   "read; write the file without chunks, or with libver='earliest'", "object")  # fmt: skip
             return None
         address = at.number()
         if address == UNDEFINED:

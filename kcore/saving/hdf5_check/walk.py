@@ -77,7 +77,7 @@ class _Walk:
                     self._file.fail(f"the group {path} has two members {name!r}")
                 names.add(name)
                 if found.address is None:
-                    self._file.note(where, f"a {found.kind}: not followed")
+                    self._file.note(where, f"a {found.kind}: not followed", "link")
                     continue
                 self._count += 1
                 if self._count > limits.HDF5_OBJECTS or depth >= limits.HDF5_DEPTH:
@@ -198,7 +198,7 @@ class _Walk:
         at.require(size <= limits.ATTRIBUTE_BYTES, f"declares {size} bytes")
         where = f"{path} @{name}"
         if kind.kind in ("other", "bytes"):
-            self._file.note(where, f"an attribute of type {kind.title}: not read")
+            self._file.note(where, f"an attribute of type {kind.title}: not read", "link" if kind.title == "reference" else "object")
             return
         values = at.part(size, at.where)
         if kind.kind == "varying text":
