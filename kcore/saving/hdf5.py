@@ -135,7 +135,7 @@ def dataset(group: Any, name: str) -> Any:
     where = f"{group.file.filename!r}, {group.name}/{name}"
     if not isinstance(found, h5py.Dataset):
         raise FileFormatError(f"{where}: expected an array, found a group.")
-    if found.dtype.kind not in "biuf":
+    if found.dtype.kind not in "biuf" and not is_bfloat16(found):
         raise UnsafeFileError(f"{where}: weights must be numbers, found dtype {found.dtype}.")
     if found.external or found.is_virtual:
         raise UnsafeFileError(f"{where}: the values lie in another file; such storage is not followed.")
@@ -153,11 +153,17 @@ def dataset(group: Any, name: str) -> Any:
     return found
 
 
+def is_bfloat16(found: Any) -> bool:
+    """Whether a dataset holds bfloat16 as Keras 3 keeps it: two opaque bytes, and an attribute that says so."""
+    return found.dtype == np.dtype("V2") and "dtype" in found.attrs and attribute(found, "dtype") == "bfloat16"
+
+
 def read_array(group: Any, name: str) -> np.ndarray:
-    """The values of a `dataset`."""
+    """The values of a `dataset`; bfloat16 as float32."""
     found = dataset(group, name)
     try:
-        return np.asarray(found)
+        values = np.asarray(found)
+        return (values.view("<u2").astype("u4") << 16).view("f4") if is_bfloat16(found) else values
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         raise FileFormatError(f"{group.file.filename!r}, {found.name}: the values are damaged ({error}).") from error
 
