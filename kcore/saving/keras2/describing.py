@@ -16,7 +16,7 @@ _VERSIONS: Final = {"keras": "keras_version", "backend": "backend"}
 
 def describe(source: Source) -> Description:
     """What the file holds. Raises FileFormatError when it is no Keras file, or a damaged one."""
-    with source.hdf5() as file:
+    with source.hdf5(allow_unsafe=True) as file:
         findings = list(unsafe_members(file))
         unsafe = {finding.where for finding in findings}
         root = _part(file, "model_weights", unsafe) if "model_config" in file.attrs else file
