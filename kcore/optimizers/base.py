@@ -19,7 +19,7 @@ from kcore.graph.updates import as_pairs, hidden
 
 #: Entries that configurations written by other Keras versions carry and that say nothing here.
 _FOREIGN_KEYS = frozenset({
-    "name", "is_legacy_optimizer", "jit_compile", "use_ema", "ema_momentum", "ema_overwrite_frequency", "centered",
+    "name", "is_legacy_optimizer", "jit_compile", "use_ema", "ema_momentum", "ema_overwrite_frequency",
     "global_clipnorm", "weight_decay", "loss_scale_factor", "gradient_accumulation_steps", "schedule_decay_steps",
 })  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Where text and small things lie: local heaps (names of old groups), global heaps (text of any length), fractal heaps
-(links and attributes of large groups) with the B-trees that find things in them."""
+(links and attributes of large groups) with the B-trees that find things in them.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +58,7 @@ def _collection(file: File, address: int) -> dict[int, int]:
     head.expect(b"GCOL")
     head.require(head.number(4) == 1, "has an unknown version")
     size = head.number()
-    head.require(4096 <= size and size % 8 == 0, f"has {size} bytes")
+    head.require(size >= 4096 and size % 8 == 0, f"has {size} bytes")
     block = file.block(address, size, "global heap")
     block.at = 16
     objects: dict[int, int] = {}
