@@ -17,7 +17,11 @@ stacks: $(STAMP)
 memory: $(STAMP)
 	$(PY) benchmarks/memory.py $(ARGS)
 
-.PHONY: venv demo test golden proof stacks memory lint bench clean
+# 100 processes each that save are killed at random moments of the save: ARGS="-k checkpoint".
+kills: $(STAMP)
+	@KCORE_KILLS=$${KCORE_KILLS:-100} $(PY) -m pytest -q -s tests/saving/test_kill.py $(ARGS)
+
+.PHONY: venv demo test golden proof stacks memory kills lint bench clean
 
 venv: $(STAMP)
 

@@ -39,7 +39,11 @@ class Capabilities:
 
 
 class NativeOptimizer(Protocol):
-    """An optimizer of the backend's library as a pure function. Its hyperparameters are its own business."""
+    """An optimizer of the backend's library as a pure function. Its hyperparameters are its own business.
+
+    Where they can change between steps (a scheduler lowers the rate), it may have `get_options()`, which gives them as
+    plain data, and `set_options(options)`: a training that is taken up again puts them back.
+    """
 
     def init(self, params: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The state before the first step on parameters of these values."""
@@ -56,6 +60,8 @@ class Backend(Protocol):
 
     * `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no memory with it.
       Without it, `asarray` serves.
+    * `host_view(native)`: a NumPy array to read from, which may share memory with the native tensor. Files are written
+      from it. Without it, `to_numpy` serves, which copies.
     * `place(value, device)`: the native tensor on a device of `devices()`, differentiable. Without it, one function
       cannot run on several devices.
     * `release_caches()`, where the framework keeps compiled code of functions that are gone: it is dropped, and
@@ -91,7 +97,7 @@ class Backend(Protocol):
         """Shape and dtype of a native tensor."""
 
     def new_state(self, value: np.ndarray, dtype: str, name: str) -> Any:
-        """Storage for a variable: a native tensor ("value") or a mutable reference ("ref")."""
+        """Storage for a variable, in memory of its own: a native tensor ("value") or a mutable reference ("ref")."""
 
     def assign(self, state: Any, value: Any) -> None:
         """"ref" style: overwrite the storage with a native tensor (used inside executables too)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from kcore.rest import at_rest
 from kcore.saving.description import Description
 from kcore.saving.formats import FileFormat, LoadOptions, StoredLayers, WeightOptions
 from kcore.saving.keras2 import describing
@@ -34,7 +35,7 @@ class Keras2(FileFormat):
 
     def save_weights(self, model: Any, target: Target) -> None:
         """A group for each layer."""
-        with target.hdf5() as group:
+        with target.hdf5() as group, at_rest():
             weights_file.write_layers(group, model.layers)
 
     def load_weights(self, model: Any, source: Source, options: WeightOptions) -> None:

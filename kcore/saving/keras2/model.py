@@ -12,6 +12,7 @@ import numpy as np
 from kcore import backend as K
 from kcore.errors import FileFormatError
 from kcore.ops import dtypes
+from kcore.rest import at_rest
 from kcore.saving import hdf5
 from kcore.saving.formats import LoadOptions
 from kcore.saving.keras2 import weights as weights_file
@@ -24,7 +25,8 @@ def save(model: Any, target: Target, *, include_optimizer: bool = True) -> None:
     # Everything is serialised before the file is opened: a model that cannot be saved leaves no trace.
     config = _dump(serialize_keras_object(model))
     training = _training_config(model) if include_optimizer and getattr(model, "optimizer", None) else None
-    with target.hdf5() as file:
+    # At rest until all is in the file, but not while the disk is waited for: training elsewhere may go on then.
+    with target.hdf5() as file, at_rest():
         file.attrs["keras_version"] = weights_file.LAYOUT_VERSION.encode("utf-8")
         file.attrs["backend"] = K.backend().encode("utf-8")
         file.attrs["model_config"] = config
@@ -93,9 +95,9 @@ def _write_optimizer(file: Any, optimizer: Any) -> None:
     group = file.create_group("optimizer_weights")
     names = hdf5.unique_names([w.name or f"param_{i}" for i, w in enumerate(weights)])
     hdf5.write_names(group, "weight_names", names)
-    for name, variable, value in zip(names, weights, K.batch_get_value(weights), strict=True):
+    for name, variable in zip(names, weights, strict=True):
         # Step counts are int64 in files, also from backends that compute them in a narrower dtype.
-        hdf5.write_array(group, name, value.astype(dtypes.numpy_dtype(variable.dtype), copy=False))
+        hdf5.write_array(group, name, variable.view().astype(dtypes.numpy_dtype(variable.dtype), copy=False))
 
 
 def _compile(model: Any, file: Any, custom_objects: Mapping[str, Any]) -> None:

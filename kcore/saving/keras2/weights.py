@@ -32,8 +32,8 @@ def write_layers(group: Any, layers: Sequence[Any]) -> None:
         names = hdf5.unique_names([w.name or f"param_{i}" for i, w in enumerate(weights)])
         subgroup = group.create_group(layer.name)
         hdf5.write_names(subgroup, "weight_names", names)
-        for name, value in zip(names, K.batch_get_value(weights), strict=True):
-            hdf5.write_array(subgroup, name, value)
+        for name, weight in zip(names, weights, strict=True):
+            hdf5.write_array(subgroup, name, weight.view())
 
 
 def read_layers(group: Any, layers: Sequence[Any], *, reshape: bool = False) -> None:
@@ -63,7 +63,7 @@ def set_by_position(stored: Stored, layers: Sequence[Any], origin: Origin, *, re
         converted = convert_weights(layer, values, *origin, reshape=reshape)
         _check(layer, name, converted)
         pairs.extend(zip(layer.weights, converted, strict=True))
-    K.batch_set_value(pairs)
+    _take(pairs)
 
 
 def read_layers_by_name(
@@ -95,7 +95,13 @@ def set_by_name(
                     pairs.extend((w, v) for w, v in zip(layer.weights, converted, strict=True) if w.shape == v.shape)
                 continue
             pairs.extend(zip(layer.weights, converted, strict=True))
-    K.batch_set_value(pairs)
+    _take(pairs)
+
+
+def _take(pairs: Sequence[tuple[Any, np.ndarray]]) -> None:
+    """Give weights the arrays that were read, which nobody else has."""
+    for weight, value in pairs:
+        weight.take(value)
 
 
 def _origin(group: Any) -> Origin:
