@@ -32,7 +32,7 @@ def check(file: File, dataset: Dataset, where: str, chunk_rank: int) -> None:
     if kind.kind in ("other", "bytes"):
         file.note(where, f"an array of type {kind.title}: not read")
     if dataset.external:
-        file.note(where, "values in another file (external storage): not followed")
+        file.note(where, "values in another file (external storage): not followed", "storage")
         return
     unknown = [n for n in dataset.filters if n not in FILTERS]
     if unknown:
@@ -52,7 +52,7 @@ def check(file: File, dataset: Dataset, where: str, chunk_rank: int) -> None:
             at.fail("is cut into chunks and has no shape")
         _chunked(file, at, dataset, size, version, chunk_rank, where)
     elif layout == 3:
-        file.note(where, "values in other datasets (virtual storage): not followed")
+        file.note(where, "values in other datasets (virtual storage): not followed", "storage")
     else:
         at.fail("has no layout that is known")
 
