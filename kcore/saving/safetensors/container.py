@@ -235,7 +235,9 @@ def write(
     header = json.dumps(declared, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     header += b" " * (-len(header) % _LENGTH)
     if len(header) > SAFETENSORS_HEADER_BYTES:
-        raise ArgumentError(f"These names and shapes need a header of {len(header)} bytes, more than {SAFETENSORS_HEADER_BYTES}.")
+        raise ArgumentError(
+            f"These names and shapes need a header of {len(header)} bytes; the limit is {SAFETENSORS_HEADER_BYTES}."
+        )
     stream.write(len(header).to_bytes(_LENGTH, "little"))
     stream.write(header)
     for _, value, dtype in order:
