@@ -17,11 +17,16 @@ stacks: $(STAMP)
 memory: $(STAMP)
 	$(PY) benchmarks/memory.py $(ARGS)
 
-.PHONY: venv demo test golden proof stacks memory lint bench clean
+# 100 processes each that save are killed at random moments of the save: ARGS="-k checkpoint".
+kills: $(STAMP)
+	@KCORE_KILLS=$${KCORE_KILLS:-100} $(PY) -m pytest -q -s tests/saving/test_kill.py $(ARGS)
+
+.PHONY: venv demo test golden proof stacks memory kills lint bench clean
 
 venv: $(STAMP)
 
 # torch by itself and by exact version first: left to a resolver, its other builds bring gigabytes of CUDA.
+# tf_keras asks for a TensorFlow distribution of another name than the CPU build has.
 # The editable installs come last and take no dependencies, so that nothing above is exchanged.
 $(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PROJECTS))
 	@echo "Setting up $(VENV) (several minutes the first time) ..."
@@ -29,7 +34,8 @@ $(STAMP): constraints.txt $(addsuffix /pyproject.toml,$(PROJECTS))
 	$(PIP) --upgrade pip setuptools wheel
 	$(PIP) torch==2.13.0
 	$(PIP) tensorflow-cpu jax jaxlib "mlx[cpu]"
-	$(PIP) numpy h5py pluggy pyyaml pytest pytest-xdist hypothesis ruff mypy scikit-learn pillow scipy pandas pydot matplotlib tensorboard
+	$(PIP) numpy h5py pluggy pyyaml pytest pytest-xdist hypothesis ruff mypy scikit-learn pillow scipy pandas pydot matplotlib tensorboard safetensors
+	$(PIP) --no-deps tf_keras
 	for project in $(PROJECTS); do $(PIP) --no-deps --no-build-isolation --editable ./$$project || exit 1; done
 	touch $@
 

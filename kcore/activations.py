@@ -7,6 +7,7 @@ from typing import Any
 
 from kcore import backend as K
 from kcore.errors import ArgumentError, ShapeError
+from kcore.utils.custom_objects import get_registered_name
 from kcore.utils.objects import deserialize_keras_object, resolve
 
 
@@ -84,7 +85,7 @@ def serialize(activation: Any) -> str:
             f"Cannot serialize the activation {activation!r}: it has no name. Use a function, or add the layer "
             "after this one instead of passing it as `activation`."
         )
-    return name  # type: ignore[no-any-return]
+    return get_registered_name(activation)
 
 
 def deserialize(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

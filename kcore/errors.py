@@ -122,6 +122,14 @@ class MissingFileError(FileFormatError, FileNotFoundError, keras=OSError):
     """There is no file where one was to be read."""
 
 
+class SaveError(KcoreError, OSError):
+    """A file could not be written; what was there before is whole. `errno` says why where the system told."""
+
+
+class MissingFolderError(SaveError, FileNotFoundError, keras=OSError):
+    """The folder that a file should be saved in does not exist."""
+
+
 class UnsafeFileError(FileFormatError):
     """A file asks for code to be run or for a path outside its folder, and nobody opted in."""
 

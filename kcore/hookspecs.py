@@ -1,7 +1,8 @@
 """The hooks that a plug-in may implement, for pluggy.
 
-A plug-in is a module (or any object) with some of these functions, marked with `hookimpl`, found through
-the entry-point group `kcore.backends` (entry point named like the backend) or `kcore.extensions` (any name).
+A plug-in is a module (or any object) with some of these functions, marked with `hookimpl`. The entry-point group
+`kcore.backends` is for the first two (the entry point is named like the backend), `kcore.extensions` for the others
+(any name; a package may have both).
 Hooks are for cold paths: discovery, loading, registration. Nothing is called through pluggy per op.
 
     from kcore.hookspecs import hookimpl
@@ -48,14 +49,14 @@ def kcore_load_backend() -> Any:
 
 @hookspec
 def kcore_extra_kernels(backend_name: str) -> Mapping[str, Callable[..., Any]] | None:
-    """Return kernels, by op name, to add to an existing backend; None or {} when there are none for it."""
+    """Return kernels, by op name, that a backend gets when it is loaded; None or {} when there are none for it."""
 
 
 @hookspec
 def kcore_extra_ops() -> Iterable[Any] | None:
-    """Return op declarations to add to the core's registry."""
+    """Return op declarations (functions made by `kcore.ops.spec.primitive` or `composite`) to add to the core's."""
 
 
 @hookspec
 def kcore_file_formats() -> Iterable[Any] | None:
-    """Return file formats (reader and writer descriptions) to add to `save` and `load_model`."""
+    """Return `kcore.saving.formats.FileFormat` objects to add to what `save` and `load_model` know."""

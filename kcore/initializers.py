@@ -6,6 +6,7 @@ An initializer is called with a shape and returns a NumPy array. Random ones dra
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from kcore import random as core_random
 from kcore.errors import ArgumentError, ShapeError
 from kcore.ops.dtypes import numpy_dtype
 from kcore.utils.objects import as_configuration, deserialize_keras_object, resolve, serialize_keras_object
+from kcore.variables import Deferred
 
 Array = np.ndarray
 Shape = Sequence[int]
@@ -95,10 +97,19 @@ class _Random(Initializer):
     seed: int | None
 
     def _generator(self) -> np.random.Generator:
-        generator = core_random.generator(self.seed)
-        if self.seed is not None:
-            self.seed += 1
-        return generator
+        return core_random.generator(self._next_seed())
+
+    def _next_seed(self) -> int:
+        if self.seed is None:
+            return core_random.fresh_seed()
+        self.seed += 1
+        return self.seed - 1
+
+    def fixed(self) -> _Random:
+        """One that draws now and for good what this one would draw at its next call."""
+        other = copy.copy(self)
+        other.seed = self._next_seed()
+        return other
 
 
 def _truncated(generator: np.random.Generator, shape: Shape, mean: float, stddev: float) -> Array:
@@ -319,14 +330,32 @@ def _compute_fans(shape: Shape, data_format: str = "channels_last") -> tuple[flo
     return root, root
 
 
+_SCALED = (lecun_uniform, lecun_normal, glorot_uniform, glorot_normal, he_uniform, he_normal)
 _KNOWN: dict[str, Any] = {
-    **{c.__name__: c for c in (Initializer, Zeros, Ones, Constant, RandomNormal, RandomUniform, TruncatedNormal,
+    **{c.__name__: c for c in (Zeros, Ones, Constant, RandomNormal, RandomUniform, TruncatedNormal,
                                VarianceScaling, Orthogonal, Identity)},
     "zero": Zeros, "zeros": Zeros, "one": Ones, "ones": Ones, "constant": Constant, "uniform": RandomUniform,
     "random_uniform": RandomUniform, "normal": RandomNormal, "random_normal": RandomNormal,
     "truncated_normal": TruncatedNormal, "identity": Identity, "orthogonal": Orthogonal,
-    **{f.__name__: f for f in (lecun_uniform, lecun_normal, glorot_uniform, glorot_normal, he_uniform, he_normal)},
+    **{f.__name__: f for f in _SCALED},
 }  # fmt: skip
+
+
+#: Once their seed is known, it does not matter when they are called.
+_ANYTIME = (Zeros, Ones, Constant, Identity, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling)
+
+
+def deferred(initializer: Callable[..., Any], shape: tuple[int, ...], dtype: str | None = None) -> Deferred:
+    """`initializer(shape, dtype=dtype)`, computed later. The seed that it takes from `np.random` is taken now.
+
+    >>> np.random.seed(0)
+    >>> later, now = deferred(RandomUniform(), (2,)), np.random.rand()
+    >>> np.random.seed(0)
+    >>> bool((RandomUniform()((2,)) == later.make()).all()), bool(np.random.rand() == now)
+    (True, True)
+    """
+    settled = initializer.fixed() if isinstance(initializer, _Random) else initializer
+    return Deferred(shape, lambda: settled(shape, dtype=dtype), anytime=type(settled) in _ANYTIME)
 
 
 def serialize(initializer: Any) -> Any:
@@ -336,7 +365,7 @@ def serialize(initializer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The initializer that a configuration describes."""
-    return deserialize_keras_object(config, _KNOWN, custom_objects, "initializer")
+    return deserialize_keras_object(config, _KNOWN, custom_objects, "initializer", makers={f.__name__ for f in _SCALED})
 
 
 def get(identifier: Any) -> Callable[..., Any]:

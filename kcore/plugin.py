@@ -376,7 +376,12 @@ def _load(claim: _Claim) -> Any:
         raise BackendError(f"{where} fails while loading: {_describe(error)}.") from error
     if len(answers) != 1:
         raise BackendError(f"{where} must return one backend from kcore_load_backend; got {len(answers)}.")
-    return answers[0]
+    backend = answers[0]
+    extra_ops()  # so that they are declared before anything is computed
+    added = extra_kernels(claim.name)
+    if added:
+        backend.kernels = {**backend.kernels, **added}
+    return backend
 
 
 @contextmanager
@@ -408,11 +413,10 @@ def load_default() -> Any:
 # --- extensions -----------------------------------------------------------------------------------
 
 
-def _everybody() -> Iterable[pluggy.PluginManager]:
-    """Every plug-in of both groups; one that is broken is reported once and left out."""
-    claims = [claim for same_name in _claims().values() for claim in same_name]
-    claims += [_Claim(point.name, _source(point), point.load) for point in _entry_points(EXTENSION_GROUP)]
-    for claim in claims:
+def _extensions() -> Iterable[pluggy.PluginManager]:
+    """Every plug-in of the group for extensions; one that is broken is reported and left out."""
+    for point in _entry_points(EXTENSION_GROUP):
+        claim = _Claim(point.name, _source(point), point.load)
         try:
             yield _manager(claim)
         except BackendError as error:
@@ -420,13 +424,13 @@ def _everybody() -> Iterable[pluggy.PluginManager]:
 
 
 def extra_kernels(backend_name: str) -> dict[str, Callable[..., Any]]:
-    """Return the kernels that plug-ins add to a backend, by op name.
+    """Return the kernels that extensions add to a backend, by op name: `load` puts them in place of its own.
 
     Raises:
         BackendError: two plug-ins bring a kernel for the same op.
     """
     kernels: dict[str, Callable[..., Any]] = {}
-    for manager in _everybody():
+    for manager in _extensions():
         for mapping in manager.hook.kcore_extra_kernels(backend_name=backend_name):
             for op, kernel in mapping.items():
                 if op in kernels:
@@ -438,10 +442,10 @@ def extra_kernels(backend_name: str) -> dict[str, Callable[..., Any]]:
 
 
 def extra_ops() -> list[Any]:
-    """Return the op declarations that plug-ins add."""
-    return [op for manager in _everybody() for ops in manager.hook.kcore_extra_ops() for op in ops]
+    """Return the op declarations that extensions add: each enters the table by being declared."""
+    return [op for manager in _extensions() for ops in manager.hook.kcore_extra_ops() for op in ops]
 
 
 def file_formats() -> list[Any]:
-    """Return the file formats that plug-ins add."""
-    return [fmt for manager in _everybody() for fmts in manager.hook.kcore_file_formats() for fmt in fmts]
+    """Return the file formats that extensions add."""
+    return [fmt for manager in _extensions() for fmts in manager.hook.kcore_file_formats() for fmt in fmts]

@@ -19,11 +19,14 @@ _portable = False
 _eager_calls: defaultdict[str, int] = defaultdict(int)
 
 
+def fresh_seed() -> int:
+    """A seed from `np.random`, so that np.random.seed(...) repeats whatever is drawn with it."""
+    return int(np.random.randint(10_000_000))  # noqa: NPY002 - the global state is Keras 2's contract
+
+
 def generator(seed: int | None = None) -> np.random.Generator:
-    """A Philox generator; an unseeded one takes its seed from `np.random`, so np.random.seed(...) repeats it."""
-    if seed is None:
-        seed = int(np.random.randint(10_000_000))  # noqa: NPY002 - the global state is Keras 2's contract
-    return np.random.Generator(np.random.Philox(seed))
+    """A Philox generator; an unseeded one takes its seed from `np.random` (`fresh_seed`)."""
+    return np.random.Generator(np.random.Philox(fresh_seed() if seed is None else seed))
 
 
 # --- the portable mode ------------------------------------------------------------------------------------------------
@@ -89,7 +92,7 @@ def _eager_site(backend: Any, seed: int | None) -> tuple[int, int]:
     Draws are counted for each backend, so that what one of them draws changes nothing on another.
     """
     if seed is None:
-        return 0, int(np.random.randint(10_000_000))  # noqa: NPY002
+        return 0, fresh_seed()
     _eager_calls[backend.name] += 1
     return _eager_calls[backend.name], int(seed)
 

@@ -1,10 +1,15 @@
-"""Variables: named state, symbolic by reference, stored on the host until a backend first needs it."""
+"""Variables: named state, symbolic by reference, stored on the host until a backend first needs it.
+
+While a model is loaded (`deferring`) they have no value until they are given one or are asked for it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -15,6 +20,7 @@ from kcore.errors import ShapeError
 from kcore.graph import ir
 from kcore.graph.ir import Symbolic, TensorSpec
 from kcore.ops import dtypes
+from kcore.rest import changing
 
 #: Raised whenever a variable's storage object is replaced, so that bound executables look again.
 storage_epoch = 0
@@ -31,6 +37,59 @@ def release_all() -> None:
     """Bring all values back to the host and free what backends stored (part of K.clear_session)."""
     for variable in list(_living):
         variable.release()
+
+
+# --- initial values that may never be needed --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """An initial value that is computed when it is first asked for.
+
+    Attributes:
+        shape: of the value.
+        make: computes it.
+        anytime: whether it comes to the same whenever that happens.
+    """
+
+    shape: tuple[int, ...]
+    make: Callable[[], Any]
+    anytime: bool
+
+
+class _Scope(threading.local):
+    made: list[Variable] | None = None
+
+
+_scope = _Scope()
+_computing = threading.RLock()
+
+
+@contextmanager
+def deferring() -> Iterator[None]:
+    """Inside, this thread's weights and optimizer states get their initial values only if nothing else is given them.
+
+    For loading: what a file holds is allocated once, and a configuration alone allocates nothing. Seeds of unseeded
+    initializers are drawn from `np.random` when variables are made, as outside, so that it does not matter when values
+    are computed. Where it does (initializers of a user's own), whatever has no value at the end of the block gets its
+    initial one, in the order in which the variables were made; after an error nothing is computed.
+    """
+    if _scope.made is not None:
+        yield
+        return
+    made: list[Variable] = []
+    _scope.made = made
+    try:
+        yield
+    finally:
+        _scope.made = None
+    for variable in made:
+        variable.initialize()
+
+
+def is_deferring() -> bool:
+    """Whether initial values wait (`deferring`)."""
+    return _scope.made is not None
 
 
 class Variable(Symbolic):
@@ -59,16 +118,23 @@ class Variable(Symbolic):
         *,
         scoped: bool = True,
     ) -> None:
-        array = np.array(value, dtype=dtypes.numpy_dtype(dtype) if dtype else None, copy=True)
-        dtype = dtype or dtypes.name_of(array.dtype)
-        self.spec = TensorSpec(tuple(array.shape), dtype)
+        self._host: np.ndarray | None = None
+        self._initial: Callable[[], Any] | None = None
+        if isinstance(value, Deferred):
+            assert dtype is not None
+            self._initial = value.make
+            if _scope.made is not None and not value.anytime:
+                _scope.made.append(self)
+            self.spec = TensorSpec(value.shape, dtype)
+        else:
+            self._host = np.array(value, dtype=dtypes.numpy_dtype(dtype) if dtype else None, copy=True)
+            self.spec = TensorSpec(tuple(self._host.shape), dtype or dtypes.name_of(self._host.dtype))
         name = name or "Variable"
         self.name = (ir.scoped(name) if scoped else name) + ":0"
         self.constraint = constraint
         self.trainable = trainable
         self.device = ir.current_device()
         self.pending: Symbolic | None = None
-        self._host: np.ndarray | None = array
         self._native: Any = None
         self._backend: Any = None
         _living.add(self)
@@ -82,11 +148,20 @@ class Variable(Symbolic):
             return self._native
         return self._bind(backend)
 
+    def initialize(self) -> None:
+        """Compute the initial value, if it was deferred and nothing has taken its place."""
+        if self._initial is None:
+            return
+        with _computing:
+            if self._initial is not None:
+                self._host = np.array(self._initial(), dtype=dtypes.numpy_dtype(self.dtype), copy=True)
+                self._initial = None
+
     def _bind(self, backend: Any) -> Any:
         global storage_epoch
         storage_epoch += 1
-        self._native = self._stored(backend, self.numpy())
-        self._backend = backend
+        native = self._stored(backend, self.view())
+        self._native, self._backend = native, backend
         self._host = None
         return self._native
 
@@ -101,30 +176,57 @@ class Variable(Symbolic):
 
     def numpy(self) -> np.ndarray:
         """The value as a NumPy array of one's own."""
-        if self._host is not None:
-            return self._host.copy()
-        return np.array(self._backend.to_numpy(self._backend.read(self._native)), copy=True)
+        host = self._on_host()
+        if host is not None:
+            return host.copy()
+        array = np.asarray(self._backend.to_numpy(self._backend.read(self._native)))
+        return array if array.flags.owndata and array.flags.writeable else array.copy()
+
+    def view(self) -> np.ndarray:
+        """The value as a NumPy array to read from at once: it may be the variable's own memory.
+
+        It means this value as long as no run changes the variable (see `kcore.rest.at_rest`).
+        """
+        host = self._on_host()
+        if host is not None:
+            return host
+        native = self._backend.read(self._native)
+        return np.asarray(getattr(self._backend, "host_view", self._backend.to_numpy)(native))
+
+    def _on_host(self) -> np.ndarray | None:
+        if self._initial is not None:
+            self.initialize()
+        return self._host
 
     def assign(self, value: Any) -> None:
         """Set the value. Raises ShapeError when its shape differs."""
-        array = np.array(value, dtype=dtypes.numpy_dtype(self.dtype), copy=True)
-        if array.shape != self.spec.shape:
+        self.take(np.array(value, dtype=dtypes.numpy_dtype(self.dtype), copy=True))
+
+    def take(self, value: np.ndarray) -> None:
+        """Set the value to an array that becomes the variable's own: nobody else writes to it any more.
+
+        Raises ShapeError when its shape differs.
+        """
+        if value.shape != self.spec.shape:
             raise ShapeError(
-                f"Variable {self.name!r} has shape {self.spec.shape}; a value of shape {array.shape} cannot be "
+                f"Variable {self.name!r} has shape {self.spec.shape}; a value of shape {value.shape} cannot be "
                 "assigned to it."
             )
-        if self._backend is None:
-            self._host = array
-        elif self._backend.state_style == "ref":
-            self._backend.assign(self._native, self._backend.asarray(array, self.dtype))
-        else:
-            self._native = self._stored(self._backend, array)
+        array = np.ascontiguousarray(value, dtypes.numpy_dtype(self.dtype)).reshape(value.shape)
+        with changing:
+            if self._backend is None:
+                self._host, self._initial = array, None
+            elif self._backend.state_style == "ref":
+                self._backend.assign(self._native, self._backend.asarray(array, self.dtype))
+            else:
+                self._native = self._stored(self._backend, array)
 
     def release(self) -> None:
         """Bring the value back to the host and free the backend's storage."""
         global storage_epoch
         if self._backend is not None:
-            self._host, self._native, self._backend = self.numpy(), None, None
+            with changing:
+                self._host, self._native, self._backend = self.numpy(), None, None
             storage_epoch += 1
 
     def move(self, backend_name: str) -> None:

@@ -26,7 +26,7 @@ ALLOWED = {
         "tensorflow",
     ): "SPEC section 1: the default that keras.json is created with (config.DEFAULTS)",
     ("layers/keras1.py", "tf"): "the value of Keras 1's argument dim_ordering, which means channels_last",
-    ("saving/legacy.py", "theano"): "what old files say in their attribute 'backend'; their kernels are flipped",
+    ("saving/keras2/conversion.py", "theano"): "what old files name as their backend; their kernels are flipped",
     ("optimizers/__init__.py", "TFOptimizer"): "Keras 2's name for the wrapper of native optimizers, of any backend",
     (
         "datasets/public.py",

@@ -384,6 +384,31 @@ def test_extensions_add_kernels_ops_and_formats(installed):
     assert list(plugin.discover()) == ["toy"], "an extension is no backend"
 
 
+def test_a_loaded_backend_has_the_kernels_of_extensions(installed):
+    toy = types.SimpleNamespace(kernels={"add": min, "multiply": len})
+    installed.add("toy", Toy(backend=toy))
+    installed.add("ext", Extension(), group=plugin.EXTENSION_GROUP)
+    assert plugin.load("toy").kernels == {"add": max, "multiply": len}
+
+
+def test_the_ops_of_extensions_are_declared_before_a_backend_computes(installed):
+    from kcore.ops.spec import REGISTRY, primitive
+
+    class Doubling:
+        @hookimpl
+        def kcore_extra_ops(self):
+            return [primitive(infer=lambda a: a["x"])(doubled)]
+
+    def doubled(x):
+        """Twice x."""
+        return 2 * x
+
+    installed.add("toy", Toy())
+    installed.add("ext", Doubling(), group=plugin.EXTENSION_GROUP)
+    plugin.load("toy")
+    assert REGISTRY.pop("doubled").name == "doubled"
+
+
 def test_two_kernels_for_one_op_are_refused(installed):
     for name in ("one", "two"):
         installed.add(name, Extension(), group=plugin.EXTENSION_GROUP)

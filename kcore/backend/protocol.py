@@ -60,6 +60,8 @@ class Backend(Protocol):
 
     * `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no memory with it.
       Without it, `asarray` serves.
+    * `host_view(native)`: a NumPy array to read from, which may share memory with the native tensor. Files are written
+      from it. Without it, `to_numpy` serves, which copies.
     * `place(value, device)`: the native tensor on a device of `devices()`, differentiable. Without it, one function
       cannot run on several devices.
     * `release_caches()`, where the framework keeps compiled code of functions that are gone: it is dropped, and
@@ -95,7 +97,7 @@ class Backend(Protocol):
         """Shape and dtype of a native tensor."""
 
     def new_state(self, value: np.ndarray, dtype: str, name: str) -> Any:
-        """Storage for a variable: a native tensor ("value") or a mutable reference ("ref")."""
+        """Storage for a variable, in memory of its own: a native tensor ("value") or a mutable reference ("ref")."""
 
     def assign(self, state: Any, value: Any) -> None:
         """"ref" style: overwrite the storage with a native tensor (used inside executables too)."""

@@ -19,7 +19,7 @@ from kcore.ops.elementwise import add, multiply, subtract
 from kcore.ops.spec import constant_node, holds_symbolic
 from kcore.ops.structural import cast
 from kcore.sparse import as_sparse, is_sparse_data
-from kcore.variables import Variable
+from kcore.variables import Deferred, Variable, is_deferring
 
 
 def variable(
@@ -40,7 +40,7 @@ def variable(
     if is_sparse_data(value):
         array = as_sparse(value)
         return constant_node(array, dtypes.name_of(dtype or array.dtype))
-    if not isinstance(value, (np.ndarray, np.generic, int, float, list, tuple)):
+    if not isinstance(value, (np.ndarray, np.generic, int, float, list, tuple, Deferred)):
         value = functions.evaluate([value])[0]
     return Variable(value, dtypes.name_of(dtype or config.floatx()), name, constraint)
 
@@ -53,6 +53,8 @@ def _filled(value: int, shape: Any, dtype: Any, name: str | None) -> Any:
     sizes = (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(int(n) for n in shape)
     if 0 in sizes:
         return constant(value, dtype, sizes)
+    if is_deferring():
+        return variable(Deferred(sizes, lambda: np.full(sizes, value), anytime=True), dtype, name)
     return variable(np.full(sizes, value), dtype, name)
 
 

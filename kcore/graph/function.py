@@ -20,6 +20,7 @@ from kcore.graph.passes import Rewriter
 from kcore.graph.updates import as_pairs, carried
 from kcore.ops import dtypes
 from kcore.ops.spec import as_symbolic, spec_of
+from kcore.rest import changing
 from kcore.sparse import SparseArray, as_sparse, is_sparse_data, to_host, to_native
 from kcore.variables import Variable
 
@@ -181,6 +182,12 @@ class Executable:
         self._finalizes = owner.compiled
 
     def __call__(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
+        if not self.state:
+            return self._placed(inputs, step)
+        with changing:
+            return self._placed(inputs, step)
+
+    def _placed(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
         if self.placement.home is None and ir.current_device() is None:
             return self._run(inputs, step)
         with self.placement.scope():

@@ -16,7 +16,7 @@ from kcore.graph import ir
 from kcore.graph.ir import Symbolic
 from kcore.graph.updates import belong_to_layer
 from kcore.utils.generic_utils import object_list_uid, to_list
-from kcore.variables import Variable
+from kcore.variables import Deferred, Variable, is_deferring
 
 
 def shape_may_come_first(add_weight: Callable[..., Variable]) -> Callable[..., Variable]:
@@ -88,13 +88,8 @@ class LayerState:
             )
         initializer = initializers.get("glorot_uniform" if initializer is None else initializer)
         dtype = dtype or self.dtype
-        value = initializer(shape, dtype=dtype)
-        weight = K.variable(_host_value(value), dtype=dtype, name=self._unique_name(name), constraint=constraint)
-        if tuple(weight.shape) != shape:
-            raise ShapeError(
-                f"The initializer of the weight {name!r} of layer {self.name} gave shape {tuple(weight.shape)}; "
-                f"expected {shape}."
-            )
+        value = self._initial_value(name, initializer, shape, dtype)
+        weight = K.variable(value, dtype=dtype, name=self._unique_name(name), constraint=constraint)
         weight.trainable = trainable
         weight._tracked = True
         if regularizer is not None:
@@ -102,6 +97,23 @@ class LayerState:
                 self.add_loss(regularizer(weight))
         (self._trainable_weights if trainable else self._non_trainable_weights).append(weight)
         return weight  # type: ignore[no-any-return]
+
+    def _initial_value(self, name: str | None, initializer: Any, shape: tuple[int, ...], dtype: str) -> Any:
+        """What the initializer gives; while a model is loaded, only if it is ever asked for."""
+
+        def checked(value: Any) -> Any:
+            value = _host_value(value)
+            if np.shape(value) != shape:
+                raise ShapeError(
+                    f"The initializer of the weight {name!r} of layer {self.name} gave shape {np.shape(value)}; "
+                    f"expected {shape}."
+                )
+            return value
+
+        if not is_deferring():
+            return checked(initializer(shape, dtype=dtype))
+        later = initializers.deferred(initializer, shape, dtype)
+        return Deferred(shape, lambda: checked(later.make()), later.anytime)
 
     def _unique_name(self, name: str | None) -> str:
         """The name, numbered where another weight of this layer has it already: files keep weights by name."""

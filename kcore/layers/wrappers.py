@@ -13,7 +13,7 @@ from kcore.layers.recurrent.states import call_with_more, specs_of, standardize_
 from kcore.layers.state import untracked
 from kcore.ops.shaping import shape_of
 from kcore.utils.generic_utils import object_list_uid, to_list
-from kcore.utils.objects import has_arg
+from kcore.utils.objects import has_arg, serialize_keras_object
 
 
 class Wrapper(Layer):
@@ -83,8 +83,7 @@ class Wrapper(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        inside = {"class_name": type(self.layer).__name__, "config": self.layer.get_config()}
-        return {**super().get_config(), "layer": inside}
+        return {**super().get_config(), "layer": serialize_keras_object(self.layer)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import io
 import json
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -17,9 +16,9 @@ from kcore.errors import FileFormatError, NotBuiltError
 from kcore.layers.node import Node
 from kcore.layers.registry import deserialize as deserialize_layer
 from kcore.models.topology import node_key
-from kcore.utils.generic_utils import unpack_singleton
-from kcore.utils.io_utils import ask_to_proceed_with_overwrite
+from kcore.utils.generic_utils import get_registered_name, unpack_singleton
 from kcore.utils.layer_utils import print_summary
+from kcore.utils.objects import serialize_keras_object
 
 #: The Keras whose file formats kcore writes.
 KERAS_VERSION: Final = "2.3.1"
@@ -73,7 +72,7 @@ class Configuration:
                 calls.append(_call_entry(layer, node, numbers))
         return {
             "name": layer.name,
-            "class_name": type(layer).__name__,
+            "class_name": get_registered_name(type(layer)),
             "config": layer.get_config(),
             "inbound_nodes": calls,
         }
@@ -99,7 +98,7 @@ class Configuration:
     def _updated_config(self) -> dict[str, Any]:
         """The configuration with what a file says beside it."""
         return {
-            "class_name": type(self).__name__,
+            "class_name": get_registered_name(type(self)),
             "config": self.get_config(),
             "keras_version": KERAS_VERSION,
             "backend": active.backend_name(),
@@ -119,7 +118,7 @@ class Configuration:
         Args:
             **kwargs: for `yaml.safe_dump`.
         """
-        from kcore.models.serialization import yaml_module
+        from kcore.saving.text import yaml_module
 
         return str(yaml_module().safe_dump(json.loads(self.to_json()), **kwargs))
 
@@ -146,20 +145,19 @@ class Configuration:
 
     # --- saving: the room above ---------------------------------------------------------------------------
 
-    def save(self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    def save(
+        self, filepath: Any, overwrite: bool = True, include_optimizer: bool = True, save_format: str | None = None
+    ) -> None:
         """Save architecture, weights and training state to one file (see `kcore.saving`)."""
         from kcore.saving import save_model
 
-        save_model(self, filepath, overwrite, include_optimizer)
+        save_model(self, filepath, overwrite, include_optimizer, save_format)
 
-    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+    def save_weights(self, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
         """Save the weights to a file (see `kcore.saving`); asks before it replaces one unless `overwrite`."""
         from kcore.saving import save_weights
 
-        exists = isinstance(filepath, (str, os.PathLike)) and os.path.isfile(filepath)
-        if not overwrite and exists and not ask_to_proceed_with_overwrite(filepath):
-            return
-        save_weights(self.layers, filepath)
+        save_weights(self, filepath, overwrite, save_format)
 
     def load_weights(
         self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, reshape: bool = False
@@ -167,7 +165,7 @@ class Configuration:
         """Load weights that `save_weights` or `save` wrote (see `kcore.saving`)."""
         from kcore.saving import load_weights
 
-        load_weights(self.layers, filepath, by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape)
+        load_weights(self, filepath, by_name, skip_mismatch, reshape)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles hold what a saved file holds."""
@@ -183,7 +181,7 @@ def _from_bytes(content: bytes) -> Any:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a model was never compiled is no news here
-        return load_model(io.BytesIO(content))
+        return load_model(content)
 
 
 def json_value(value: Any) -> Any:
@@ -193,9 +191,9 @@ def json_value(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, type) or (callable(value) and hasattr(value, "__name__")):
-        return value.__name__
+        return get_registered_name(value)
     if hasattr(value, "get_config"):
-        return {"class_name": type(value).__name__, "config": value.get_config()}
+        return serialize_keras_object(value)
     raise TypeError(f"Not JSON serializable: {value!r} of type {type(value).__name__}.")
 
 

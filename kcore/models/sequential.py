@@ -19,6 +19,7 @@ from kcore.models.configuration import _required
 from kcore.models.model import Model
 from kcore.models.network import Network
 from kcore.models.topology import get_source_inputs
+from kcore.utils.objects import serialize_keras_object
 
 
 class Sequential(Model):
@@ -134,7 +135,7 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """The layers in their order."""
-        layers = [{"class_name": type(layer).__name__, "config": layer.get_config()} for layer in self.layers]
+        layers = [serialize_keras_object(layer) for layer in self.layers]
         config = {"name": self.name, "layers": copy.deepcopy(layers)}
         shape = self._build_input_shape or self._shape_of_input_layer()
         if shape:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kcore.errors import ArgumentError, FileFormatError
-from kcore.saving.atomic import replacing
+from kcore.saving.atomic import writing
 
 _TREE = "tree"
 #: What reading a damaged file raises, at one stage or another.
@@ -29,7 +29,7 @@ def write_state(path: str | os.PathLike[str], state: Any) -> None:
     arrays: dict[str, np.ndarray] = {}
     tree = json.dumps(_encode(state, arrays, "state"))
     arrays[_TREE] = np.frombuffer(tree.encode("utf-8"), "uint8")
-    with replacing(path) as temporary, open(temporary, "wb") as file:
+    with writing(path) as file:
         np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ from kcore import lazy
 _ROOMS: Final[dict[str, str]] = {
     "kcore.utils.generic_utils": """
         CustomObjectScope Progbar custom_object_scope deserialize_keras_object get_custom_objects
-        serialize_keras_object""",
+        get_registered_name get_registered_object register_keras_serializable serialize_keras_object""",
     "kcore.utils.data_utils": "GeneratorEnqueuer OrderedEnqueuer Sequence",
     "kcore.utils.download": "get_file",
     "kcore.utils.io_utils": "H5Dict HDF5Matrix",

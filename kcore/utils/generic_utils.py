@@ -7,21 +7,22 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 from kcore.errors import ArgumentError, UnsafeFileError, suggestion
-from kcore.utils.objects import (
+from kcore.utils.custom_objects import (
     CustomObjectScope,
     custom_object_scope,
-    deserialize_keras_object,
-    find_object,
     get_custom_objects,
-    has_arg,
-    serialize_keras_object,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
 )
+from kcore.utils.objects import deserialize_keras_object, find_object, has_arg, serialize_keras_object
 from kcore.utils.progbar import Progbar
 
 __all__ = [
     "CustomObjectScope", "Progbar", "check_for_unexpected_keys", "custom_object_scope", "deserialize_keras_object",
-    "find_object", "func_dump", "func_load", "get_custom_objects", "getargspec", "has_arg", "is_all_none",
-    "object_list_uid", "serialize_keras_object", "slice_arrays", "to_list", "transpose_shape", "unpack_singleton",
+    "find_object", "func_dump", "func_load", "get_custom_objects", "get_registered_name", "get_registered_object",
+    "getargspec", "has_arg", "is_all_none", "object_list_uid", "register_keras_serializable",
+    "serialize_keras_object", "slice_arrays", "to_list", "transpose_shape", "unpack_singleton",
 ]  # fmt: skip
 
 

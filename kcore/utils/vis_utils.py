@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from kcore.errors import MissingProgramError, NotBuiltError
+from kcore.errors import MissingProgramError, NotBuiltError, SaveError
 from kcore.layers.wrappers import Wrapper
 from kcore.models import Model, Sequential
 from kcore.models.topology import node_key
@@ -104,18 +104,23 @@ def plot_model(
     Raises:
         MissingPackageError: pydot is not installed.
         MissingProgramError: Graphviz is not installed.
+        SaveError: the file cannot be written.
     """
+    from kcore.saving.atomic import replacing
+
     dot = model_to_dot(model, show_shapes, show_layer_names, rankdir, expand_nested, dpi)
     to_file = os.fspath(to_file)
     ending = os.path.splitext(to_file)[1].removeprefix(".") or "png"
     if ending in _SOURCE:
-        dot.write(to_file, format="raw")
+        with replacing(to_file) as temporary:
+            dot.write(temporary, format="raw")
         return None
     try:
-        dot.write(to_file, format=ending)
+        with replacing(to_file) as temporary:
+            dot.write(temporary, format=ending)
+    except SaveError:
+        raise
     except OSError as error:
-        if getattr(error, "filename", None) == to_file:
-            raise
         raise MissingProgramError(
             f"Drawing a {ending} file needs Graphviz: install it (https://www.graphviz.org), so that the program `dot` "
             "is found, or write the drawing's source to a '.dot' file."

@@ -245,7 +245,7 @@ def test_a_name_that_the_logs_do_not_have_is_an_error(tmp_path):
 
 
 def test_an_interrupted_checkpoint_leaves_the_file_before(tmp_path, monkeypatch):
-    from kcore.saving import weights_file
+    from kcore.saving.keras2 import weights as weights_file
 
     path = tmp_path / "m.h5"
     model, _ = fit(callbacks.ModelCheckpoint(str(path)))

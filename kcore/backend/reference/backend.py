@@ -48,6 +48,10 @@ class NumpyBackend(ValueStyleBackend):
         """The array itself, copied: state is updated by replacement, but results are the caller's."""
         return np.array(value)
 
+    def host_view(self, value: Any) -> np.ndarray:
+        """The array itself."""
+        return np.asarray(value)
+
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and dtype."""
         if isinstance(value, SparseArray):

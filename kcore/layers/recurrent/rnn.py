@@ -18,7 +18,7 @@ from kcore.ops import creation
 from kcore.ops.dtypes import is_float
 from kcore.ops.shaping import shape_of
 from kcore.utils.generic_utils import to_list
-from kcore.utils.objects import has_arg
+from kcore.utils.objects import has_arg, serialize_keras_object
 
 _BATCH_SIZE_NEEDED = (
     "If a RNN is stateful, it needs to know its batch size. Specify the batch size of your input tensors:\n"
@@ -312,8 +312,7 @@ class RNN(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        cell = {"class_name": type(self.cell).__name__, "config": self.cell.get_config()}
-        return {**self._config_without_cell(), "cell": cell}
+        return {**self._config_without_cell(), "cell": serialize_keras_object(self.cell)}
 
     def _config_without_cell(self) -> dict[str, Any]:
         config = {

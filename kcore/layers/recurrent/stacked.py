@@ -10,7 +10,7 @@ from kcore import backend as K
 from kcore.errors import ArgumentError
 from kcore.layers.base import Layer
 from kcore.layers.recurrent.cell import Pass, output_size, state_sizes
-from kcore.utils.objects import has_arg
+from kcore.utils.objects import has_arg, serialize_keras_object
 
 
 class StackedRNNCells(Layer):
@@ -124,7 +124,7 @@ class StackedRNNCells(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        cells = [{"class_name": type(cell).__name__, "config": cell.get_config()} for cell in self.cells]
+        cells = [serialize_keras_object(cell) for cell in self.cells]
         return {**super().get_config(), "cells": cells}
 
     @classmethod

@@ -79,6 +79,11 @@ class JaxBackend:
         array = np.array(value)
         return array.astype(np.float32) if array.dtype == jnp.bfloat16 else array
 
+    def host_view(self, value: Any) -> np.ndarray:
+        """The array's own memory where it is the host's; bfloat16 as float32."""
+        array = np.asarray(value)
+        return array.astype(np.float32) if array.dtype == jnp.bfloat16 else array
+
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and native dtype."""
         return TensorSpec(tuple(value.shape), dtypes.name_of(value.dtype), isinstance(value, BCOO))

@@ -66,6 +66,12 @@ class Backend:
         array = value.numpy() if isinstance(value, _NATIVE) else np.array(value)
         return array.astype("float32") if array.dtype == tf.bfloat16.as_numpy_dtype else np.asarray(array)
 
+    def host_view(self, value: Any) -> np.ndarray:
+        """The tensor's own memory where it is the host's; bfloat16 as float32."""
+        if value.dtype == tf.bfloat16 or "CPU" not in value.device:
+            return self.to_numpy(value)
+        return np.asarray(memoryview(value))
+
     def spec_of(self, value: Any) -> TensorSpec:
         """Shape and dtype."""
         return TensorSpec(tuple(value.shape), value.dtype.name, isinstance(value, tf.SparseTensor))

@@ -75,6 +75,14 @@ class TorchBackend:
         return np.array(value.numpy()) if value.device.type == "cpu" else value.cpu().numpy()
 
     @staticmethod
+    def host_view(value: torch.Tensor) -> np.ndarray:
+        """The tensor's own memory where it is the host's."""
+        value = value.detach()
+        if value.device.type != "cpu" or value.dtype is torch.bfloat16:
+            return TorchBackend.to_numpy(value)
+        return value.numpy()
+
+    @staticmethod
     def spec_of(value: Any) -> TensorSpec:
         """Shape and dtype."""
         if not isinstance(value, torch.Tensor):

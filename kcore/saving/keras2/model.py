@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,27 +12,21 @@ import numpy as np
 from kcore import backend as K
 from kcore.errors import FileFormatError
 from kcore.ops import dtypes
-from kcore.saving import hdf5, weights_file
+from kcore.rest import at_rest
+from kcore.saving import hdf5
+from kcore.saving.formats import LoadOptions
+from kcore.saving.keras2 import weights as weights_file
+from kcore.saving.source import Source, Target
+from kcore.utils.generic_utils import get_custom_objects, get_registered_name, serialize_keras_object
 
 
-def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
-    """Save a model to one HDF5 file of the Keras 2 layout, atomically.
-
-    Args:
-        model: a Keras model.
-        filepath: path, file object, or h5py.File/Group.
-        overwrite: whether an existing file is replaced without asking; otherwise the user is asked.
-        include_optimizer: whether training configuration and optimizer state are stored too.
-    """
-    if not overwrite and isinstance(filepath, (str, os.PathLike)) and os.path.isfile(filepath):
-        from kcore.utils.io_utils import ask_to_proceed_with_overwrite
-
-        if not ask_to_proceed_with_overwrite(str(filepath)):
-            return
+def save(model: Any, target: Target, *, include_optimizer: bool = True) -> None:
+    """Write a model to one HDF5 file."""
     # Everything is serialised before the file is opened: a model that cannot be saved leaves no trace.
-    config = _dump({"class_name": type(model).__name__, "config": model.get_config()})
+    config = _dump(serialize_keras_object(model))
     training = _training_config(model) if include_optimizer and getattr(model, "optimizer", None) else None
-    with weights_file.writing(filepath) as file:
+    # At rest until all is in the file, but not while the disk is waited for: training elsewhere may go on then.
+    with target.hdf5() as file, at_rest():
         file.attrs["keras_version"] = weights_file.LAYOUT_VERSION.encode("utf-8")
         file.attrs["backend"] = K.backend().encode("utf-8")
         file.attrs["model_config"] = config
@@ -42,36 +36,22 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
             _write_optimizer(file, model.optimizer)
 
 
-def load_model(filepath: Any, custom_objects: dict[str, Any] | None = None, compile: bool = True) -> Any:
-    """Load a model saved by `save_model`, Keras 2 or tf.keras.
-
-    Args:
-        filepath: path, file object, or h5py.File/Group.
-        custom_objects: classes and functions by the names that the file uses for them.
-        compile: whether to compile the model as it was when saved, with its optimizer's state.
-
-    Raises:
-        FileFormatError: the file is damaged or not a model file.
-        UnsafeFileError: it holds something that is not followed or run (links, foreign storage, bytecode).
-    """
+def load(source: Source, options: LoadOptions) -> Any:
+    """The model that an HDF5 file holds."""
     from kcore.models import model_from_config
 
-    with weights_file.reading(filepath) as file:
+    with source.hdf5() as file:
         config = hdf5.read_json(file, "model_config")
         if config is None:
             raise FileFormatError(
-                f"{_name(file)!r} holds no architecture (attribute 'model_config'). A file of weights alone is loaded "
+                f"{source.name!r} holds no architecture (attribute 'model_config'). A file of weights alone is loaded "
                 "with model.load_weights(path)."
             )
-        model = model_from_config(config, custom_objects=custom_objects)
+        model = model_from_config(config, custom_objects=options.custom_objects)
         weights_file.read_layers(hdf5.member(file, "model_weights"), model.layers)
-        if compile:
-            _compile(model, file, custom_objects or {})
+        if options.compile:
+            _compile(model, file, options.custom_objects)
     return model
-
-
-def _name(file: Any) -> str:
-    return str(file.file.filename)
 
 
 def _dump(config: Any) -> bytes:
@@ -80,14 +60,12 @@ def _dump(config: Any) -> bytes:
 
 def _plain(obj: Any) -> Any:
     """JSON form of what configurations hold beside plain data."""
-    if hasattr(obj, "get_config"):
-        return {"class_name": type(obj).__name__, "config": obj.get_config()}
+    if hasattr(obj, "get_config") or (callable(obj) and hasattr(obj, "__name__")):
+        return serialize_keras_object(obj)
     if isinstance(obj, np.ndarray):
         return obj.tolist()
     if isinstance(obj, np.generic):
         return obj.item()
-    if callable(obj) and hasattr(obj, "__name__"):
-        return obj.__name__
     raise TypeError(
         f"Cannot save {obj!r}: expected numbers, text, lists, dicts, named functions, or objects with get_config()."
     )
@@ -101,7 +79,7 @@ def _training_config(model: Any) -> bytes | None:
                       stacklevel=4)  # fmt: skip
         return None
     return _dump({
-        "optimizer_config": {"class_name": type(model.optimizer).__name__, "config": config},
+        "optimizer_config": {"class_name": get_registered_name(type(model.optimizer)), "config": config},
         "loss": model.loss,
         "metrics": model._compile_metrics,
         "weighted_metrics": model._compile_weighted_metrics,
@@ -117,12 +95,12 @@ def _write_optimizer(file: Any, optimizer: Any) -> None:
     group = file.create_group("optimizer_weights")
     names = hdf5.unique_names([w.name or f"param_{i}" for i, w in enumerate(weights)])
     hdf5.write_names(group, "weight_names", names)
-    for name, variable, value in zip(names, weights, K.batch_get_value(weights), strict=True):
+    for name, variable in zip(names, weights, strict=True):
         # Step counts are int64 in files, also from backends that compute them in a narrower dtype.
-        hdf5.write_array(group, name, value.astype(dtypes.numpy_dtype(variable.dtype), copy=False))
+        hdf5.write_array(group, name, variable.view().astype(dtypes.numpy_dtype(variable.dtype), copy=False))
 
 
-def _compile(model: Any, file: Any, custom_objects: dict[str, Any]) -> None:
+def _compile(model: Any, file: Any, custom_objects: Mapping[str, Any]) -> None:
     from kcore import losses, optimizers
 
     training = hdf5.read_json(file, "training_config")
@@ -157,10 +135,10 @@ def _load_optimizer(model: Any, group: Any) -> None:
         warnings.warn(f"The file's optimizer state does not fit; the optimizer starts afresh. ({error})", stacklevel=4)
 
 
-def _with_custom(item: Any, custom_objects: dict[str, Any]) -> Any:
-    """Names of custom objects replaced by the objects, in nests of lists and dicts."""
+def _with_custom(item: Any, custom_objects: Mapping[str, Any]) -> Any:
+    """Names of custom and registered objects replaced by the objects, in nests of lists and dicts."""
     if isinstance(item, list):
         return [_with_custom(x, custom_objects) for x in item]
     if isinstance(item, dict):
         return {k: _with_custom(v, custom_objects) for k, v in item.items()}
-    return custom_objects.get(item, item) if isinstance(item, str) else item
+    return {**get_custom_objects(), **custom_objects}.get(item, item) if isinstance(item, str) else item

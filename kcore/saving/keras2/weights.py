@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from kcore import backend as K
-from kcore.errors import FileFormatError, MissingFileError, ShapeError
+from kcore.errors import FileFormatError, ShapeError
 from kcore.saving import hdf5
-from kcore.saving.atomic import replacing
-from kcore.saving.legacy import convert_weights
+from kcore.saving.formats import StoredLayers, WeightOptions
+from kcore.saving.keras2.conversion import convert_weights
 
 #: The version of the layout, as Keras 2 readers expect it in `keras_version`.
 LAYOUT_VERSION = "2.3.1"
+
+#: Layers of a file: name and values; and the Keras version and backend that wrote them.
+Stored = Iterable[tuple[str, list[np.ndarray]]]
+Origin = tuple[str, str | None]
 
 
 def write_layers(group: Any, layers: Sequence[Any]) -> None:
@@ -30,41 +32,58 @@ def write_layers(group: Any, layers: Sequence[Any]) -> None:
         names = hdf5.unique_names([w.name or f"param_{i}" for i, w in enumerate(weights)])
         subgroup = group.create_group(layer.name)
         hdf5.write_names(subgroup, "weight_names", names)
-        for name, value in zip(names, K.batch_get_value(weights), strict=True):
-            hdf5.write_array(subgroup, name, value)
+        for name, weight in zip(names, weights, strict=True):
+            hdf5.write_array(subgroup, name, weight.view())
 
 
 def read_layers(group: Any, layers: Sequence[Any], *, reshape: bool = False) -> None:
     """Load weights by position: the file's layers with weights against the model's, in order."""
+    set_by_position(_stored_layers(group), layers, _origin(group), reshape=reshape)
+
+
+def set_by_position(stored: Stored, layers: Sequence[Any], origin: Origin, *, reshape: bool = False) -> None:
+    """Set the weights of layers in order; those without weights count on neither side.
+
+    Args:
+        stored: names and values of the file's layers.
+        layers: the model's.
+        origin: Keras version and backend that wrote them.
+        reshape: reshape values of the right size.
+    """
     with_weights = [layer for layer in layers if layer.weights]
-    stored = [(name, values) for name, values in _stored_layers(group) if values]
+    stored = [(name, values) for name, values in stored if values]
     if len(stored) != len(with_weights):
         raise FileFormatError(
             f"The file holds weights of {len(stored)} layers ({_listed([n for n, _ in stored])}); the model has "
             f"{len(with_weights)} layers with weights ({_listed([x.name for x in with_weights])}). "
             "Use by_name=True to load those whose names agree."
         )
-    version, origin = _origin(group)
     pairs: list[tuple[Any, np.ndarray]] = []
     for layer, (name, values) in zip(with_weights, stored, strict=True):
-        converted = convert_weights(layer, values, version, origin, reshape=reshape)
+        converted = convert_weights(layer, values, *origin, reshape=reshape)
         _check(layer, name, converted)
         pairs.extend(zip(layer.weights, converted, strict=True))
-    K.batch_set_value(pairs)
+    _take(pairs)
 
 
 def read_layers_by_name(
     group: Any, layers: Sequence[Any], *, skip_mismatch: bool = False, reshape: bool = False
 ) -> None:
     """Load weights of the layers whose names occur in the file; the others keep theirs."""
+    set_by_name(_stored_layers(group), layers, _origin(group), skip_mismatch=skip_mismatch, reshape=reshape)
+
+
+def set_by_name(
+    stored: Stored, layers: Sequence[Any], origin: Origin, *, skip_mismatch: bool = False, reshape: bool = False
+) -> None:
+    """Set the weights of the layers whose names occur in the file; the arguments are those of `set_by_position`."""
     by_name: dict[str, list[Any]] = {}
     for layer in layers:
         by_name.setdefault(layer.name, []).append(layer)
-    version, origin = _origin(group)
     pairs: list[tuple[Any, np.ndarray]] = []
-    for name, values in _stored_layers(group):
+    for name, values in stored:
         for layer in by_name.get(name, []):
-            converted = convert_weights(layer, values, version, origin, reshape=reshape)
+            converted = convert_weights(layer, values, *origin, reshape=reshape)
             try:
                 _check(layer, name, converted)
             except (ShapeError, FileFormatError) as error:
@@ -76,10 +95,16 @@ def read_layers_by_name(
                     pairs.extend((w, v) for w, v in zip(layer.weights, converted, strict=True) if w.shape == v.shape)
                 continue
             pairs.extend(zip(layer.weights, converted, strict=True))
-    K.batch_set_value(pairs)
+    _take(pairs)
 
 
-def _origin(group: Any) -> tuple[str, str | None]:
+def _take(pairs: Sequence[tuple[Any, np.ndarray]]) -> None:
+    """Give weights the arrays that were read, which nobody else has."""
+    for weight, value in pairs:
+        weight.take(value)
+
+
+def _origin(group: Any) -> Origin:
     """Keras version and backend that wrote the weights."""
     version = hdf5.text(group.attrs["keras_version"]) if "keras_version" in group.attrs else "1"
     return version, hdf5.text(group.attrs["backend"]) if "backend" in group.attrs else None
@@ -89,6 +114,24 @@ def _stored_layers(group: Any) -> Iterator[tuple[str, list[np.ndarray]]]:
     for name in hdf5.read_names(group, "layer_names"):
         subgroup = hdf5.member(group, name)
         yield name, [hdf5.read_array(subgroup, n) for n in hdf5.read_names(subgroup, "weight_names")]
+
+
+def read_stored(group: Any) -> StoredLayers:
+    """The weights of an open file as they are stored, with their names."""
+    group = _layers_group(group)
+    layers = []
+    for name in hdf5.read_names(group, "layer_names"):
+        subgroup = hdf5.member(group, name)
+        names = hdf5.read_names(subgroup, "weight_names")
+        layers.append((name, [(own, hdf5.read_array(subgroup, own)) for own in names]))
+    return StoredLayers(layers, *_origin(group))
+
+
+def _layers_group(group: Any) -> Any:
+    """The group that holds the layers: the file itself, or a part of the file of a whole model."""
+    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs and "model_weights" in group:
+        return hdf5.member(group, "model_weights")
+    return group
 
 
 def _check(layer: Any, name: str, values: Sequence[np.ndarray]) -> None:
@@ -109,54 +152,10 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") or "none"
 
 
-@contextmanager
-def reading(source: Any) -> Iterator[Any]:
-    """An open HDF5 group from a path, an open file or a group; errors of h5py become ours."""
-    import h5py
-
-    if isinstance(source, h5py.Group):
-        yield source
-        return
-    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else source
-    if isinstance(path, str) and not os.path.exists(path):
-        raise MissingFileError(f"There is no file {path!r}.")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise FileFormatError(f"{path!r} is not a whole HDF5 file: {error}.") from error
-    with file:
-        yield file
-
-
-@contextmanager
-def writing(target: Any) -> Iterator[Any]:
-    """An open HDF5 group to write to; files are replaced atomically."""
-    import h5py
-
-    if isinstance(target, h5py.Group):
-        yield target
-        return
-    if not isinstance(target, (str, os.PathLike)):
-        with h5py.File(target, "w") as file:
-            yield file
-        return
-    with replacing(target) as temporary, h5py.File(temporary, "w") as file:
-        yield file
-
-
-def save_weights(layers: Sequence[Any], target: Any) -> None:
-    """Save layers' weights to a path, file object or h5py group."""
-    with writing(target) as group:
-        write_layers(group, layers)
-
-
-def load_weights(layers: Sequence[Any], source: Any, *, by_name: bool = False, skip_mismatch: bool = False,
-                 reshape: bool = False) -> None:  # fmt: skip
-    """Load layers' weights from a weight file or a whole-model file."""
-    with reading(source) as group:
-        if "layer_names" not in group.attrs and "layer_names0" not in group.attrs and "model_weights" in group:
-            group = hdf5.member(group, "model_weights")
-        if by_name:
-            read_layers_by_name(group, layers, skip_mismatch=skip_mismatch, reshape=reshape)
-        else:
-            read_layers(group, layers, reshape=reshape)
+def load(group: Any, layers: Sequence[Any], options: WeightOptions) -> None:
+    """Load layers' weights from an open file of weights or of a whole model."""
+    group = _layers_group(group)
+    if options.by_name:
+        read_layers_by_name(group, layers, skip_mismatch=options.skip_mismatch, reshape=options.reshape)
+    else:
+        read_layers(group, layers, reshape=options.reshape)

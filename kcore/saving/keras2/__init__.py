@@ -1,0 +1,1 @@
+"""The HDF5 layout of Keras 2: `model` (whole models), `weights` (layers' groups), `conversion` (older orders)."""
