@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any, ClassVar, Final
 
@@ -10,6 +9,7 @@ from kcore.errors import FileFormatError
 from kcore.saving.description import Description
 from kcore.saving.formats import FileFormat, LoadOptions
 from kcore.saving.source import Source, Target
+from kcore.saving.text import parse_json, parse_yaml
 
 #: How much of a file is looked at to recognise it.
 _START: Final = 512
@@ -65,10 +65,7 @@ class Json(_Text):
         return source.start(_START).removeprefix(_BOM).lstrip().startswith(b"{")
 
     def _parse(self, text: str, where: str) -> Any:
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise FileFormatError(f"{where!r} is damaged: it is no valid JSON ({error}).") from error
+        return parse_json(text, where)
 
 
 class Yaml(_Text):
@@ -84,13 +81,7 @@ class Yaml(_Text):
         return _YAML_KEYS.search(source.start(_START)) is not None
 
     def _parse(self, text: str, where: str) -> Any:
-        from kcore.models import serialization
-
-        yaml = serialization.yaml_module()
-        try:
-            return yaml.load(text, Loader=serialization._loader(yaml))
-        except (yaml.YAMLError, RecursionError) as error:
-            raise FileFormatError(f"{where!r} is damaged: it is no valid YAML ({error}).") from error
+        return parse_yaml(text, where)
 
 
 def _content(source: Source) -> str:

@@ -23,6 +23,9 @@ from kcore.saving.source import Source, Target
 
 #: Built-in formats, in the order in which a file is tried: module and attribute.
 _BUILT_IN: Final = (
+    "kcore.saving.keras3.format:KERAS3",
+    "kcore.saving.keras3.format:KERAS3_WEIGHTS",
+    "kcore.saving.keras3.format:KERAS3_SHARDS",
     "kcore.saving.keras2.format:KERAS2",
     "kcore.saving.safetensors.format:SAFETENSORS",
     "kcore.saving.architecture:JSON",
