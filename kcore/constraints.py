@@ -110,7 +110,7 @@ unit_norm = unitnorm = UnitNorm
 min_max_norm = MinMaxNorm
 
 _KNOWN: dict[str, Any] = {
-    "Constraint": Constraint, "MaxNorm": MaxNorm, "NonNeg": NonNeg, "UnitNorm": UnitNorm, "MinMaxNorm": MinMaxNorm,
+    "MaxNorm": MaxNorm, "NonNeg": NonNeg, "UnitNorm": UnitNorm, "MinMaxNorm": MinMaxNorm,
     "max_norm": MaxNorm, "maxnorm": MaxNorm, "non_neg": NonNeg, "nonneg": NonNeg, "unit_norm": UnitNorm,
     "unitnorm": UnitNorm, "min_max_norm": MinMaxNorm,
 }  # fmt: skip

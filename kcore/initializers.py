@@ -330,13 +330,14 @@ def _compute_fans(shape: Shape, data_format: str = "channels_last") -> tuple[flo
     return root, root
 
 
+_SCALED = (lecun_uniform, lecun_normal, glorot_uniform, glorot_normal, he_uniform, he_normal)
 _KNOWN: dict[str, Any] = {
-    **{c.__name__: c for c in (Initializer, Zeros, Ones, Constant, RandomNormal, RandomUniform, TruncatedNormal,
+    **{c.__name__: c for c in (Zeros, Ones, Constant, RandomNormal, RandomUniform, TruncatedNormal,
                                VarianceScaling, Orthogonal, Identity)},
     "zero": Zeros, "zeros": Zeros, "one": Ones, "ones": Ones, "constant": Constant, "uniform": RandomUniform,
     "random_uniform": RandomUniform, "normal": RandomNormal, "random_normal": RandomNormal,
     "truncated_normal": TruncatedNormal, "identity": Identity, "orthogonal": Orthogonal,
-    **{f.__name__: f for f in (lecun_uniform, lecun_normal, glorot_uniform, glorot_normal, he_uniform, he_normal)},
+    **{f.__name__: f for f in _SCALED},
 }  # fmt: skip
 
 
@@ -364,7 +365,7 @@ def serialize(initializer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The initializer that a configuration describes."""
-    return deserialize_keras_object(config, _KNOWN, custom_objects, "initializer")
+    return deserialize_keras_object(config, _KNOWN, custom_objects, "initializer", makers={f.__name__ for f in _SCALED})
 
 
 def get(identifier: Any) -> Callable[..., Any]:

@@ -322,6 +322,7 @@ class Huber(LossFunctionWrapper):
 _KNOWN: dict[str, Any] = {
     name: item for name, item in globals().items()
     if not name.startswith("_") and getattr(item, "__module__", None) == __name__
+    and item not in (Loss, LossFunctionWrapper)  # bases, of which nothing can be made from data
 }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
     return L1L2(l1=l1, l2=l2)
 
 
-_KNOWN: dict[str, Any] = {"Regularizer": Regularizer, "L1L2": L1L2, "l1": l1, "l2": l2, "l1_l2": l1_l2}
+_KNOWN: dict[str, Any] = {"L1L2": L1L2, "l1": l1, "l2": l2, "l1_l2": l1_l2}
 
 
 def serialize(regularizer: Any) -> Any:
@@ -68,7 +68,7 @@ def serialize(regularizer: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The regularizer that a configuration describes."""
-    return deserialize_keras_object(config, _KNOWN, custom_objects, "regularizer")
+    return deserialize_keras_object(config, _KNOWN, custom_objects, "regularizer", makers=("l1", "l2", "l1_l2"))
 
 
 def get(identifier: Any) -> Callable[[Any], Any] | None:

@@ -177,7 +177,8 @@ def test_no_words_at_all_shows_the_usage(capsys):
 
 def test_a_word_that_is_neither_command_nor_file(capsys):
     assert cli.main(["bakends"]) == 2
-    assert capsys.readouterr().err == "kcore: 'bakends' is neither a command (backends, new-backend) nor a file.\n"
+    known = ", ".join(command.name for command in cli.COMMANDS)
+    assert capsys.readouterr().err == f"kcore: 'bakends' is neither a command ({known}) nor a file.\n"
 
 
 # --- scripts ---

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kcore.cli import backends, new_backend, scripts
+from kcore.cli import backends, convert, inspect_file, new_backend, scripts
 from kcore.errors import KcoreError
 from kcore.version import __version__
 
@@ -30,6 +30,8 @@ class Command:
 
 COMMANDS: Final = (
     Command("backends", "list the installed backends", backends.add_options, backends.run),
+    Command("convert", "convert a model or weight file to another format", convert.add_options, convert.run),
+    Command("inspect", "tell what a model or weight file holds", inspect_file.add_options, inspect_file.run),
     Command("new-backend", "write a package for a backend of your own", new_backend.add_options, new_backend.run),
 )
 

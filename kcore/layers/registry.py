@@ -50,6 +50,9 @@ ROOMS: Final[dict[str, str]] = {
 #: Name -> module that defines it.
 WHERE: Final = lazy.by_name(ROOMS)
 
+#: Names of these rooms that no configuration may use: no layers, or bases of layers that are none themselves.
+_NO_LAYERS: Final = frozenset({"ConvRecurrent2D", "Input", "InputSpec", "Node", "Recurrent", "Wrapper"})
+
 # Models are layers too, in the room above.
 _MODELS: Final[dict[str, str]] = {"Model": "kcore.models", "Sequential": "kcore.models"}
 
@@ -59,7 +62,7 @@ class _Table(Mapping[str, Any]):
 
     def __init__(self) -> None:
         functions = {name for name in WHERE if name[0].islower()}
-        self._where = {**{k: v for k, v in WHERE.items() if k not in functions | {"Input", "Node"}}, **_MODELS}
+        self._where = {**{k: v for k, v in WHERE.items() if k not in functions | _NO_LAYERS}, **_MODELS}
 
     def __getitem__(self, name: str) -> Any:
         return getattr(importlib.import_module(self._where[name]), name)

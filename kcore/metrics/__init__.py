@@ -85,7 +85,7 @@ _FUNCTIONS = (
 _CLASSES = (
     AUC, Accuracy, BinaryAccuracy, BinaryCrossentropy, CategoricalAccuracy, CategoricalCrossentropy, CategoricalHinge,
     CosineSimilarity, FalseNegatives, FalsePositives, Hinge, KLDivergence, LogCoshError, Mean, MeanAbsoluteError,
-    MeanAbsolutePercentageError, MeanIoU, MeanMetricWrapper, MeanSquaredError, MeanSquaredLogarithmicError, Poisson,
+    MeanAbsolutePercentageError, MeanIoU, MeanSquaredError, MeanSquaredLogarithmicError, Poisson,
     Precision, Recall, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy,
     SparseCategoricalCrossentropy, SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, SquaredHinge, Sum,
     TopKCategoricalAccuracy, TrueNegatives, TruePositives,

@@ -118,7 +118,7 @@ class Configuration:
         Args:
             **kwargs: for `yaml.safe_dump`.
         """
-        from kcore.models.serialization import yaml_module
+        from kcore.saving.text import yaml_module
 
         return str(yaml_module().safe_dump(json.loads(self.to_json()), **kwargs))
 

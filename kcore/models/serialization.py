@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,13 @@ def model_from_config(config: Any, custom_objects: Mapping[str, Any] | None = No
     Args:
         config: the dictionary.
         custom_objects: your own layers and functions by name.
+
+    Raises:
+        FileFormatError: it is no configuration of a model, or exceeds a limit (`kcore.saving.limits`).
+        UnknownNameError: it names a class or function that neither kcore nor the caller knows.
     """
+    from kcore.saving import limits  # the room above: what is read from files is checked by one table
+
     if isinstance(config, list):
         raise TypeError(
             "`model_from_config` expects a dictionary, not a list. Maybe you meant to use "
@@ -24,6 +29,7 @@ def model_from_config(config: Any, custom_objects: Mapping[str, Any] | None = No
         )
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
         raise FileFormatError(f"A model config has the keys 'class_name' and 'config'; got {_short(config)}.")
+    limits.check_config(config, "the configuration")
     return deserialize(config, custom_objects=custom_objects)
 
 
@@ -33,48 +39,40 @@ def model_from_json(json_string: str | bytes, custom_objects: Mapping[str, Any] 
     Args:
         json_string: the text.
         custom_objects: your own layers and functions by name.
+
+    Raises:
+        FileFormatError: it is no JSON, describes no model, or exceeds a limit.
+        UnknownNameError: it names a class or function that neither kcore nor the caller knows.
     """
-    try:
-        config = json.loads(json_string)
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"The text is not valid JSON ({error}); got {_short(json_string)}.") from error
-    return model_from_config(config, custom_objects)
+    from kcore.saving import limits, text
+
+    config = text.parse_json(json_string)
+    with limits.reading("JSON"):
+        return model_from_config(_dictionary(config), custom_objects)
 
 
-def model_from_yaml(yaml_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def model_from_yaml(yaml_string: str | bytes, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """A model from the text that `model.to_yaml()` gave, with new weights. Needs PyYAML.
 
     Args:
         yaml_string: the text; tuples as Keras 2 wrote them are understood, other Python tags are refused.
         custom_objects: your own layers and functions by name.
+
+    Raises:
+        FileFormatError: it is no YAML, describes no model, or exceeds a limit.
+        UnknownNameError: it names a class or function that neither kcore nor the caller knows.
     """
-    yaml = yaml_module()
-    try:
-        config = yaml.load(yaml_string, Loader=_loader(yaml))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise FileFormatError(f"The text is not valid YAML ({error}); got {_short(yaml_string)}.") from error
-    return model_from_config(config, custom_objects)
+    from kcore.saving import limits, text
+
+    config = text.parse_yaml(yaml_string)
+    with limits.reading("YAML"):
+        return model_from_config(_dictionary(config), custom_objects)
 
 
-def yaml_module() -> Any:
-    """PyYAML, or an error that says how to get it."""
-    try:
-        import yaml
-    except ImportError as error:
-        raise ImportError("YAML needs PyYAML: `pip install kcore[yaml]`. Or use JSON (`to_json`).") from error
-    return yaml
-
-
-def _loader(yaml: Any) -> Any:
-    class Loader(yaml.SafeLoader):  # type: ignore[misc,name-defined]
-        """Plain data and tuples."""
-
-    def construct_tuple(loader: Any, node: Any) -> tuple[Any, ...]:
-        return tuple(loader.construct_sequence(node, deep=True))
-
-    Loader.add_constructor("tag:yaml.org,2002:python/tuple", construct_tuple)
-    Loader.add_constructor("tag:yaml.org,2002:python/unicode", lambda loader, node: loader.construct_scalar(node))
-    return Loader
+def _dictionary(config: Any) -> Any:
+    if not isinstance(config, Mapping):
+        raise FileFormatError(f"A model config has the keys 'class_name' and 'config'; got {_short(config)}.")
+    return config
 
 
 def _short(text: Any) -> str:

@@ -7,7 +7,7 @@ come from closed tables of names (`kcore.utils.objects`).
 
 from __future__ import annotations
 
-from kcore.saving.doors import load_model, load_weights, save_model, save_weights
+from kcore.saving.doors import describe, load_model, load_weights, save_model, save_weights
 from kcore.utils.custom_objects import (
     CustomObjectScope,
     custom_object_scope,
@@ -18,6 +18,6 @@ from kcore.utils.custom_objects import (
 )
 
 __all__ = [
-    "CustomObjectScope", "custom_object_scope", "get_custom_objects", "get_registered_name", "get_registered_object",
-    "load_model", "load_weights", "register_keras_serializable", "save_model", "save_weights",
+    "CustomObjectScope", "custom_object_scope", "describe", "get_custom_objects", "get_registered_name",
+    "get_registered_object", "load_model", "load_weights", "register_keras_serializable", "save_model", "save_weights",
 ]  # fmt: skip

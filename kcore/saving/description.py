@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+#: Bytes of an item, where the dtype's name does not end in its bits.
+_ITEM_SIZES: Final = {"bool": 1}
 
 
 @dataclass(frozen=True)
@@ -13,14 +17,28 @@ class StoredArray:
 
     Attributes:
         name: where it is in the file.
-        shape, dtype: as declared.
+        shape, dtype: as declared; dtypes have NumPy's names, and `bfloat16`.
         owner: the layer or optimizer that it belongs to.
+
+    >>> StoredArray("dense_1/kernel", (3, 4), "float32", "dense_1").bytes
+    48
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     owner: str = ""
+
+    @property
+    def size(self) -> int:
+        """The number of its values."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """What the values take, uncompressed."""
+        bits = "".join(filter(str.isdigit, self.dtype.removeprefix("bfloat")))
+        return self.size * (_ITEM_SIZES.get(self.dtype) or int(bits or 8) // 8)
 
 
 @dataclass(frozen=True)
@@ -30,10 +48,12 @@ class Finding:
     Attributes:
         where: path in the file or in the configuration.
         what: what is there, and what kcore does about it.
+        kind: `code`, `link`, `storage`, `object`, `size`, `archive`, `name`; for programs that read reports.
     """
 
     where: str
     what: str
+    kind: str = ""
 
 
 @dataclass(frozen=True)

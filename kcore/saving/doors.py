@@ -6,9 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from kcore.saving import formats
+from kcore.saving import formats, limits
+from kcore.saving.description import Description
 from kcore.saving.formats import LoadOptions, WeightOptions
 from kcore.saving.source import Source, Target
+from kcore.utils.objects import trusting
 from kcore.variables import deferring
 
 
@@ -33,7 +35,7 @@ def save_model(
     """
     target = Target(filepath)
     if _may_write(target, overwrite):
-        form = formats.to_write(target, save_format, weights=False)
+        form = formats.to_write(target, save_format)
         form.save_model(model, target, include_optimizer=include_optimizer)
 
 
@@ -46,7 +48,8 @@ def load_model(
         filepath: a path, bytes, a binary file object, or an open h5py file or group.
         custom_objects: classes and functions by the names that the file uses for them.
         compile: whether to compile the model as it was when saved, with its optimizer's state.
-        safe_mode: True refuses whatever would run code that the file names.
+        safe_mode: False trusts the file as much as a program: classes and functions that it names together with
+            their modules are imported, if they are installed and unknown otherwise. Code inside the file never runs.
 
     Raises:
         MissingFileError: there is no such file.
@@ -55,15 +58,32 @@ def load_model(
         UnknownNameError: it names a class or function that neither kcore nor the caller knows.
     """
     source = Source(filepath)
-    with deferring():  # initial values only for what the file does not hold
-        return formats.of(source).load_model(source, LoadOptions(dict(custom_objects or {}), compile, safe_mode))
+    options = LoadOptions(dict(custom_objects or {}), compile, safe_mode)
+    with limits.reading(source.name), trusting(not safe_mode), deferring():  # initial values only for what is missing
+        return formats.of(source).load_model(source, options)
+
+
+def describe(filepath: Any) -> Description:
+    """What a file holds, without making anything of it: configurations, names and shapes of arrays, unsafe things.
+
+    Args:
+        filepath: a path, bytes, a binary file object, or an open h5py file or group.
+
+    Raises:
+        MissingFileError: there is no such file.
+        FileFormatError: the file is damaged or of no known format.
+        UnsafeFileError: the file cannot be looked at without doing what it says.
+    """
+    source = Source(filepath)
+    with limits.reading(source.name):
+        return formats.of(source).describe(source)
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:
     """Save a model's weights to a file; the arguments are those of `save_model`."""
     target = Target(filepath)
     if _may_write(target, overwrite):
-        formats.to_write(target, save_format, weights=True).save_weights(model, target)
+        formats.to_write(target, save_format, part="weights").save_weights(model, target)
 
 
 def load_weights(
@@ -84,7 +104,8 @@ def load_weights(
     """
     source = Source(filepath)
     options = WeightOptions(by_name=by_name, skip_mismatch=skip_mismatch, reshape=reshape)
-    formats.of(source).load_weights(model, source, options)
+    with limits.reading(source.name):
+        formats.of(source).load_weights(model, source, options)
 
 
 def _may_write(target: Target, overwrite: bool) -> bool:

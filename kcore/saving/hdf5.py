@@ -92,19 +92,24 @@ def member(group: Any, name: str) -> Any:
     return at
 
 
-def read_array(group: Any, name: str) -> np.ndarray:
-    """A dataset's values; refuses object arrays and external or virtual storage."""
+def dataset(group: Any, name: str) -> Any:
+    """An array in the file, not read yet: its shape can be compared first. Refuses object arrays and foreign storage."""
     import h5py
 
-    dataset = member(group, name)
+    found = member(group, name)
     where = f"{group.file.filename!r}, {group.name}/{name}"
-    if not isinstance(dataset, h5py.Dataset):
+    if not isinstance(found, h5py.Dataset):
         raise FileFormatError(f"{where}: expected an array, found a group.")
-    if dataset.dtype.kind not in "biuf":
-        raise UnsafeFileError(f"{where}: weights must be numbers, found dtype {dataset.dtype}.")
-    if dataset.external or dataset.is_virtual:
+    if found.dtype.kind not in "biuf":
+        raise UnsafeFileError(f"{where}: weights must be numbers, found dtype {found.dtype}.")
+    if found.external or found.is_virtual:
         raise UnsafeFileError(f"{where}: the values lie in another file; such storage is not followed.")
-    return np.asarray(dataset)
+    return found
+
+
+def read_array(group: Any, name: str) -> np.ndarray:
+    """A dataset's values; refuses object arrays and external or virtual storage."""
+    return np.asarray(dataset(group, name))
 
 
 def write_array(group: Any, name: str, value: np.ndarray) -> None:

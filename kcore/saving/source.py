@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import IO, Any, Final
 
-from kcore.errors import ArgumentTypeError, FileFormatError, MissingFileError
+from kcore.errors import ArgumentTypeError, FileFormatError, MissingFileError, UnsafeFileError
+from kcore.saving import hdf5_check
 from kcore.saving.atomic import writing
+from kcore.saving.description import Finding
 from kcore.saving.hdf5_stream import new_hdf5
 
 _HDF5_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
@@ -24,6 +26,7 @@ class Source:
     Args:
         given: a path (`str` or `os.PathLike`), the content as `bytes`, a seekable binary file object, or an open
             `h5py.File` or `h5py.Group`.
+        name: what errors call it, where that is not what it is called itself.
 
     Attributes:
         name: what errors call it.
@@ -37,7 +40,7 @@ class Source:
     True
     """
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, given: Any, name: str | None = None) -> None:
         self.group: Any = None
         self._path: str | None = None
         self._stream: Any = None
@@ -55,6 +58,16 @@ class Source:
             self.group, self.name = given, f"{given.file.filename}:{given.name}"
         else:
             raise ArgumentTypeError(f"Expected {_EXPECTED} to read from, got {given!r}.")
+        self.name = name or self.name
+
+    def beside(self, name: str) -> Source:
+        """Another file of this one's folder. Raises UnsafeFileError for names that lead out of it."""
+        if self._path is None:
+            raise FileFormatError(f"{self.name!r} goes with other files, {name!r} for one: give its path.")
+        path = os.path.join(os.path.dirname(self._path), name)
+        if os.path.basename(name) != name or os.path.islink(path):
+            raise UnsafeFileError(f"{self.name!r} names the file {name!r}, which leads out of its folder.")
+        return Source(path)
 
     @cached_property
     def is_hdf5(self) -> bool:
@@ -88,14 +101,39 @@ class Source:
         self._stream.seek(0)
         yield self._stream
 
+    @cached_property
+    def hdf5_findings(self) -> Sequence[Finding]:
+        """What is in an HDF5 file that a reader must not follow. Raises FileFormatError when the file is damaged.
+
+        An open group is its owner's: libhdf5 has read it already, and nothing is found in it here.
+        """
+        if self.group is not None:
+            return ()
+        with self.binary() as stream:
+            return hdf5_check.check(stream, self.name)
+
     @contextmanager
-    def hdf5(self) -> Iterator[Any]:
-        """The content as an open HDF5 group. Raises FileFormatError when it is no whole HDF5 file."""
+    def hdf5(self, *, allow_unsafe: bool = False) -> Iterator[Any]:
+        """The content as an open HDF5 group, after its whole structure was checked (`kcore.saving.hdf5_check`).
+
+        Args:
+            allow_unsafe: open files with `hdf5_findings` too, for those who tell about them and read no arrays.
+
+        Raises:
+            FileFormatError: it is no whole HDF5 file.
+            UnsafeFileError: links, storage or types in it lead out of the file or of what model files hold.
+        """
         import h5py
 
         if self.group is not None:
             yield self.group
             return
+        if self.hdf5_findings and not allow_unsafe:
+            first = self.hdf5_findings[0]
+            raise UnsafeFileError(
+                f"{self.name!r} holds at {first.where} {first.what}. Model files hold their data themselves, as plain "
+                "numbers and text; `python -m kcore inspect FILE` lists what is in it."
+            )
         if self._stream is not None:
             self._stream.seek(0)
         try:

@@ -1,17 +1,23 @@
 """Names in configurations to objects and back: custom objects, and closed tables of known classes.
 
 A configuration names classes and functions. A name is looked up in the caller's custom objects, then in those in
-scope, then in the table of the room that reads it. Nothing is imported by name, and nothing that a file brought runs.
+scope, then in the table of the room that reads it. Nothing that a file brought runs. Nothing is imported by name either,
+unless the caller trusts the file (`safe_mode=False`): then installed modules that it names.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from kcore.errors import ArgumentError, UnknownNameError, suggestion
 from kcore.utils.custom_objects import CustomObjectScope, get_custom_objects, get_registered_name
+
+_trusts: ContextVar[bool] = ContextVar("trusts", default=False)
 
 
 def has_arg(fn: Any, name: str, accept_all: bool = False) -> bool:
@@ -61,6 +67,8 @@ def find_object(
     kind: str,
 ) -> Any:
     """The class or function of that name: the caller's, the scope's, or the table's. Raises UnknownNameError."""
+    if not isinstance(name, str):
+        raise ArgumentError(f"The name of a {kind} is text, got {_short(name)}.")
     for table in (custom_objects, get_custom_objects(), module_objects):
         if table is not None and name in table:
             return table[name]
@@ -72,7 +80,7 @@ def find_object(
     hint = suggestion(name, known)
     listed = ", ".join(known) if known else "none"
     raise UnknownNameError(
-        f"Unknown {kind}: {name}.{hint} Pass your own in `custom_objects={{{name!r}: ...}}`. Known: {listed}."
+        f"Unknown {kind}: {name[:200]}.{hint} Pass your own in `custom_objects={{{name[:200]!r}: ...}}`. Known: {listed}."
     )
 
 
@@ -81,6 +89,7 @@ def deserialize_keras_object(
     module_objects: Mapping[str, Any] | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     printable_module_name: str = "object",
+    makers: Collection[str] = (),
 ) -> Any:
     """The object that a configuration describes, or the function or class that a name means.
 
@@ -89,6 +98,11 @@ def deserialize_keras_object(
         module_objects: the table of known names.
         custom_objects: the caller's own names; they win.
         printable_module_name: what the error calls the kind of object.
+        makers: the functions of the table that make an object, as a class does; `class_name` may name no others.
+
+    Raises:
+        UnknownNameError: nothing is known by the name, or no class where a class is named.
+        ArgumentError: the identifier is neither a name nor a configuration.
     """
     if identifier is None:
         return None
@@ -96,15 +110,72 @@ def deserialize_keras_object(
         if "class_name" not in identifier or "config" not in identifier:
             raise ArgumentError(
                 f"A configuration of {printable_module_name} has the keys 'class_name' and 'config'; "
-                f"got {identifier!r}."
+                f"got {_short(identifier)}."
             )
-        target = find_object(identifier["class_name"], module_objects, custom_objects, printable_module_name)
-        return _instantiate(target, identifier["config"], custom_objects or {})
+        name, config = identifier["class_name"], identifier["config"]
+        target = _find(identifier, module_objects, custom_objects, printable_module_name)
+        if isinstance(config, Mapping) and not all(isinstance(key, str) for key in config):
+            raise ArgumentError(f"The arguments of {printable_module_name} {name!r} have names, got {_short(config)}.")
+        if not isinstance(target, type) and name not in makers and _is_of(module_objects, name, target):
+            raise UnknownNameError(f"Unknown {printable_module_name}: {name!r} is a function, where a class is needed.")
+        return _instantiate(target, config, custom_objects or {})
     if isinstance(identifier, str):
         return find_object(identifier, module_objects, custom_objects, printable_module_name)
     raise ArgumentError(
-        f"Could not interpret serialized {printable_module_name}: {identifier!r}. Expected a name or a dictionary."
+        f"Could not interpret serialized {printable_module_name}: {_short(identifier)}. Expected a name or a dictionary."
     )
+
+
+def _find(
+    identifier: Mapping[str, Any],
+    module_objects: Mapping[str, Any] | None,
+    custom_objects: Mapping[str, Any] | None,
+    kind: str,
+) -> Any:
+    """What a configuration names; from a module where the caller trusts the file and nothing else answers."""
+    try:
+        return find_object(identifier["class_name"], module_objects, custom_objects, kind)
+    except UnknownNameError as error:
+        found = import_object(identifier.get("module"), identifier["class_name"])
+        if found is None:
+            raise
+        if not isinstance(found, type):
+            raise UnknownNameError(f"{identifier['class_name']!r} of {identifier['module']!r} is no class.") from error
+        return found
+
+
+def _is_of(table: Mapping[str, Any] | None, name: str, target: Any) -> bool:
+    return table is not None and name in table and table[name] is target
+
+
+@contextmanager
+def trusting(trust: bool) -> Iterator[None]:
+    """A block in which configurations may name classes and functions of installed modules, if `trust` is true.
+
+    Only what a configuration names together with its module is imported, and only when no table knows it.
+    """
+    token = _trusts.set(trust)
+    try:
+        yield
+    finally:
+        _trusts.reset(token)
+
+
+def import_object(module: Any, name: Any) -> Any:
+    """The class or function of an installed module, where the caller trusts the file (`trusting`); else None.
+
+    Raises UnknownNameError when the caller does and there is no such module, or no class or function in it.
+    """
+    if not _trusts.get() or not isinstance(module, str) or not isinstance(name, str) or module.startswith("keras"):
+        return None
+    own = name.rpartition(">")[2]
+    try:
+        found = getattr(importlib.import_module(module), own)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UnknownNameError(f"The file names {own!r} of the module {module!r}: {error}.") from error
+    if not isinstance(found, type) and not inspect.isroutine(found):
+        raise UnknownNameError(f"The file names {own!r} of the module {module!r}, which is no class or function.")
+    return found
 
 
 def as_configuration(identifier: Any) -> Any:
@@ -150,3 +221,8 @@ def _needs_arguments(fn: Any) -> bool:
         return False
     parameters = inspect.signature(fn).parameters.values()
     return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 300 else f"{shown[:300]}..."

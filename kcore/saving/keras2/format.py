@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from kcore.rest import at_rest
-from kcore.saving.formats import FileFormat, LoadOptions, WeightOptions
+from kcore.saving.description import Description
+from kcore.saving.formats import FileFormat, LoadOptions, StoredLayers, WeightOptions
+from kcore.saving.keras2 import describing
 from kcore.saving.keras2 import model as model_file
 from kcore.saving.keras2 import weights as weights_file
 from kcore.saving.source import Source, Target
@@ -40,6 +42,15 @@ class Keras2(FileFormat):
         """By position or by name; from a file of weights or of a whole model."""
         with source.hdf5() as group:
             weights_file.load(group, model.layers, options)
+
+    def read_layers(self, source: Source) -> StoredLayers:
+        """The weights of a file of weights or of a whole model."""
+        with source.hdf5() as group:
+            return weights_file.read_stored(group)
+
+    def describe(self, source: Source) -> Description:
+        """Configurations, the names and shapes of arrays, and whatever leads out of the file."""
+        return describing.describe(source)
 
 
 KERAS2 = Keras2()

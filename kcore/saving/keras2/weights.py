@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,15 @@ import numpy as np
 from kcore import backend as K
 from kcore.errors import FileFormatError, ShapeError
 from kcore.saving import hdf5
-from kcore.saving.formats import WeightOptions
+from kcore.saving.formats import StoredLayers, WeightOptions
 from kcore.saving.keras2.conversion import convert_weights
 
 #: The version of the layout, as Keras 2 readers expect it in `keras_version`.
 LAYOUT_VERSION = "2.3.1"
+
+#: Layers of a file: name and values; and the Keras version and backend that wrote them.
+Stored = Iterable[tuple[str, list[np.ndarray]]]
+Origin = tuple[str, str | None]
 
 
 def write_layers(group: Any, layers: Sequence[Any]) -> None:
@@ -32,20 +36,41 @@ def write_layers(group: Any, layers: Sequence[Any]) -> None:
             hdf5.write_array(subgroup, name, weight.view())
 
 
+def arrays(group: Any, layers: Sequence[Any]) -> dict[int, Any]:
+    """The datasets that `write_layers` made, by the identity of their variables."""
+    found: dict[int, Any] = {}
+    for layer in layers:
+        subgroup = group[layer.name]
+        for variable, name in zip(layer.weights, hdf5.read_names(subgroup, "weight_names"), strict=True):
+            found[id(variable)] = subgroup[name]
+    return found
+
+
 def read_layers(group: Any, layers: Sequence[Any], *, reshape: bool = False) -> None:
     """Load weights by position: the file's layers with weights against the model's, in order."""
+    set_by_position(_stored_layers(group), layers, _origin(group), reshape=reshape)
+
+
+def set_by_position(stored: Stored, layers: Sequence[Any], origin: Origin, *, reshape: bool = False) -> None:
+    """Set the weights of layers in order; those without weights count on neither side.
+
+    Args:
+        stored: names and values of the file's layers.
+        layers: the model's.
+        origin: Keras version and backend that wrote them.
+        reshape: reshape values of the right size.
+    """
     with_weights = [layer for layer in layers if layer.weights]
-    stored = [(name, values) for name, values in _stored_layers(group) if values]
+    stored = [(name, values) for name, values in stored if values]
     if len(stored) != len(with_weights):
         raise FileFormatError(
             f"The file holds weights of {len(stored)} layers ({_listed([n for n, _ in stored])}); the model has "
             f"{len(with_weights)} layers with weights ({_listed([x.name for x in with_weights])}). "
             "Use by_name=True to load those whose names agree."
         )
-    version, origin = _origin(group)
     pairs: list[tuple[Any, np.ndarray]] = []
     for layer, (name, values) in zip(with_weights, stored, strict=True):
-        converted = convert_weights(layer, values, version, origin, reshape=reshape)
+        converted = convert_weights(layer, values, *origin, reshape=reshape)
         _check(layer, name, converted)
         pairs.extend(zip(layer.weights, converted, strict=True))
     _take(pairs)
@@ -55,14 +80,20 @@ def read_layers_by_name(
     group: Any, layers: Sequence[Any], *, skip_mismatch: bool = False, reshape: bool = False
 ) -> None:
     """Load weights of the layers whose names occur in the file; the others keep theirs."""
+    set_by_name(_stored_layers(group), layers, _origin(group), skip_mismatch=skip_mismatch, reshape=reshape)
+
+
+def set_by_name(
+    stored: Stored, layers: Sequence[Any], origin: Origin, *, skip_mismatch: bool = False, reshape: bool = False
+) -> None:
+    """Set the weights of the layers whose names occur in the file; the arguments are those of `set_by_position`."""
     by_name: dict[str, list[Any]] = {}
     for layer in layers:
         by_name.setdefault(layer.name, []).append(layer)
-    version, origin = _origin(group)
     pairs: list[tuple[Any, np.ndarray]] = []
-    for name, values in _stored_layers(group):
+    for name, values in stored:
         for layer in by_name.get(name, []):
-            converted = convert_weights(layer, values, version, origin, reshape=reshape)
+            converted = convert_weights(layer, values, *origin, reshape=reshape)
             try:
                 _check(layer, name, converted)
             except (ShapeError, FileFormatError) as error:
@@ -83,7 +114,7 @@ def _take(pairs: Sequence[tuple[Any, np.ndarray]]) -> None:
         weight.take(value)
 
 
-def _origin(group: Any) -> tuple[str, str | None]:
+def _origin(group: Any) -> Origin:
     """Keras version and backend that wrote the weights."""
     version = hdf5.text(group.attrs["keras_version"]) if "keras_version" in group.attrs else "1"
     return version, hdf5.text(group.attrs["backend"]) if "backend" in group.attrs else None
@@ -93,6 +124,24 @@ def _stored_layers(group: Any) -> Iterator[tuple[str, list[np.ndarray]]]:
     for name in hdf5.read_names(group, "layer_names"):
         subgroup = hdf5.member(group, name)
         yield name, [hdf5.read_array(subgroup, n) for n in hdf5.read_names(subgroup, "weight_names")]
+
+
+def read_stored(group: Any) -> StoredLayers:
+    """The weights of an open file as they are stored, with their names."""
+    group = _layers_group(group)
+    layers = []
+    for name in hdf5.read_names(group, "layer_names"):
+        subgroup = hdf5.member(group, name)
+        names = hdf5.read_names(subgroup, "weight_names")
+        layers.append((name, [(own, hdf5.read_array(subgroup, own)) for own in names]))
+    return StoredLayers(layers, *_origin(group))
+
+
+def _layers_group(group: Any) -> Any:
+    """The group that holds the layers: the file itself, or a part of the file of a whole model."""
+    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs and "model_weights" in group:
+        return hdf5.member(group, "model_weights")
+    return group
 
 
 def _check(layer: Any, name: str, values: Sequence[np.ndarray]) -> None:
@@ -115,8 +164,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def load(group: Any, layers: Sequence[Any], options: WeightOptions) -> None:
     """Load layers' weights from an open file of weights or of a whole model."""
-    if "layer_names" not in group.attrs and "layer_names0" not in group.attrs and "model_weights" in group:
-        group = hdf5.member(group, "model_weights")
+    group = _layers_group(group)
     if options.by_name:
         read_layers_by_name(group, layers, skip_mismatch=options.skip_mismatch, reshape=options.reshape)
     else:
