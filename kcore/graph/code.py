@@ -1,4 +1,4 @@
-"""Emitted code: its text, what the names in it mean, and code that is compiled once for all functions it is the same for.
+"""Emitted code: its text, what the names in it mean, and compiled code, once for all functions that have the same.
 
 Two models of the same layers emit the same text, but for the names of their layers. `compiled` keeps what was last
 compiled, by the text with its names numbered, so that a model that is built again (after `K.clear_session`, in a
@@ -26,7 +26,7 @@ from kcore import config
 #: So many pieces of code are kept for functions to come; those in use live as long as their functions anyway.
 KEPT = 64
 #: Functions with more bytes of constants than this are not kept: their constants would be.
-CONSTANTS_KEPT = 2**20
+CONSTANTS_KEPT = 2**18
 #: Names with a meaning of their own in emitted code, which no value may take.
 RESERVED = frozenset({"asarray", "assign", "copy", "fold_key", "inputs", "key", "params", "read", "seeds", "slice",
                       "state", "static_dims", "value_and_grad", "zeros_like"})  # fmt: skip
@@ -87,6 +87,8 @@ class Compiled:
         bind: "ref" style: `bind(state=..., params=...)` gives `call(inputs, key)`.
     """
 
+    bind: Callable[..., Any]
+
     def __init__(self, backend: Any, code: Code, name: str, finalizes: bool) -> None:
         self.backend = backend
         self.source = code.source
@@ -121,10 +123,10 @@ def compiled(backend: Any, code: Code, specs: Hashable, name: str, finalizes: bo
     if identity is None:
         made = Compiled(backend, code, name, finalizes)
     else:
-        settings = getattr(backend, "compile_settings", tuple)()
-        key = (id(backend), name, settings, config.floatx(), specs, identity)
-        made = _kept.pop(key, None) or Compiled(backend, code, name, finalizes)
-        _kept[key] = made
+        settings: Hashable = backend.compile_settings() if hasattr(backend, "compile_settings") else None
+        key: Hashable = (id(backend), name, settings, config.floatx(), specs, identity)
+        found = _kept.pop(key, None)
+        made = _kept[key] = found if found is not None else Compiled(backend, code, name, finalizes)
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
     made.show()

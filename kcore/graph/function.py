@@ -158,7 +158,8 @@ class Executable:
         values = rewriter.rewrite([*owner.outputs, *(value for _, value in owner.updates)])
         outputs, new = values[: len(owner.outputs)], values[len(owner.outputs) :]
         # The compiled code embeds no copy of the phase: it was decided here.
-        emitter = Emitter(backend, rewriter.host, _identifier(owner.name), owner.compiled and backend.capabilities.compiles)
+        given_seeds = owner.compiled and backend.capabilities.compiles
+        emitter = Emitter(backend, rewriter.host, _identifier(owner.name), given_seeds)
         self._sites = list(rewriter.sites)
         feeds = [*rewriter.feeds, rewriter.site_keys] if self._sites else rewriter.feeds
         updates = [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]

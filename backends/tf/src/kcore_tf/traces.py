@@ -18,7 +18,7 @@ from tensorflow.python.framework import ops
 #: Environment variable that asks for executables compiled by XLA.
 COMPILE_VARIABLE = "KCORE_TENSORFLOW_XLA"
 #: So many traces of one function are kept, for the input shapes that were used last.
-SHAPES_KEPT = 128
+SHAPES_KEPT = 256
 
 
 class Given:
