@@ -109,7 +109,7 @@ class Place:
             self._followed.go()
 
     def settle(self) -> None:
-        """Wait until those who fetch ahead have drawn the next order and fetch the next batch, as they do by themselves."""
+        """Wait until those who fetch ahead have drawn the next order, and fetch the next batch, by themselves."""
         enqueuer, followed = self.enqueuer, self._followed
         if followed is None or enqueuer is None:
             return
