@@ -113,7 +113,7 @@ CONFIGS |= {
         "class_name": "Model",
         "config": {
             "name": "m", "layers": [
-                {"class_name": "Dense", "name": n, "config": {"units": 1, "name": n}, "inbound_nodes": [[[o, 0, 0, {}]]]}
+                {"class_name": "Dense", "name": n, "config": {"units": 1}, "inbound_nodes": [[[o, 0, 0, {}]]]}
                 for n, o in (("a", "b"), ("b", "a"))
             ],
             "input_layers": [["a", 0, 0]], "output_layers": [["b", 0, 0]],
@@ -123,8 +123,9 @@ CONFIGS |= {
         "class_name": "Model",
         "config": {
             "name": "m",
-            "layers": [{"class_name": "InputLayer", "name": "a", "config": {"batch_input_shape": [None, 3], "name": "a"},
-                        "inbound_nodes": []}],
+            "layers": [
+                {"class_name": "InputLayer", "name": "a", "config": {"batch_input_shape": [1, 3]}, "inbound_nodes": []}
+            ],
             "input_layers": [["a", -5, 7]], "output_layers": [["a", 0, 99]],
         },
     },

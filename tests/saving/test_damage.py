@@ -60,20 +60,19 @@ def _newer(model: Any, path: Path) -> None:
 
 def _packed(model: Any, path: Path) -> None:
     """Arrays in chunks, compressed, shuffled, with checksums."""
-    with io.BytesIO() as stream:
-        with h5py.File(stream, "w") as plain, h5py.File(path, "w") as file:
-            model.save(plain)
-            file.attrs.update(plain.attrs)
+    with h5py.File.in_memory() as plain, h5py.File(path, "w") as file:
+        model.save(plain)
+        file.attrs.update(plain.attrs)
 
-            def copy(name: str, item: Any) -> None:
-                if isinstance(item, h5py.Group):
-                    file.create_group(name).attrs.update(item.attrs)
-                elif item.shape:
-                    file.create_dataset(name, data=item[()], compression="gzip", shuffle=True, fletcher32=True)
-                else:
-                    file[name] = item[()]
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Group):
+                file.create_group(name).attrs.update(item.attrs)
+            elif item.shape:
+                file.create_dataset(name, data=item[()], compression="gzip", shuffle=True, fletcher32=True)
+            else:
+                file[name] = item[()]
 
-            plain.visititems(copy)
+        plain.visititems(copy)
 
 
 def _state(model: Any, path: Path) -> None:
@@ -156,7 +155,7 @@ def worker() -> Iterator[Worker]:
     yield worker
     worker.close()
     if CASES > 100:  # what `make fuzz` tells
-        print("\n", dict(worker.verdicts))
+        sys.stdout.write(f"\n{dict(worker.verdicts)}\n")
 
 
 def expect_no_harm(worker: Worker, kind: str, content: bytes) -> None:
