@@ -39,7 +39,11 @@ class Capabilities:
 
 
 class NativeOptimizer(Protocol):
-    """An optimizer of the backend's library as a pure function. Its hyperparameters are its own business."""
+    """An optimizer of the backend's library as a pure function. Its hyperparameters are its own business.
+
+    Where they can change between steps (a scheduler lowers the rate), it may have `get_options()`, which gives them as
+    plain data, and `set_options(options)`: a training that is taken up again puts them back.
+    """
 
     def init(self, params: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The state before the first step on parameters of these values."""

@@ -27,8 +27,12 @@ class BackupAndRestore(Callback):
     random layers. A run that was killed and started again ends with the weights and the history, bit for bit, that it
     would have had.
 
-    Data from arrays and Sequences go on with the next batch. A generator (or data loader) has to yield once more what
-    was read: it must give the same batches each time it is started. With workers it must not draw from `np.random`.
+    Data from arrays and Sequences go on with the next batch. A Sequence that says what it is by `get_state()`, in plain
+    data and arrays, and takes that back by `set_state(state)`, as the iterators of `ImageDataGenerator` do, may draw
+    its batches from `np.random`, by one worker or none. Of any other, `on_epoch_end` is called again for each epoch
+    that is over, with the random states that it had. A generator (or data loader) has to yield once more what was read:
+    it must give the same batches each time it is started. Two threads that draw from `np.random` (training and
+    validation data, both with workers) do not repeat themselves, so they do not go on exactly either.
 
     Args:
         backup_dir: folder of the file; made when missing, and for one training only.

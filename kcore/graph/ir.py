@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from kcore.errors import GraphError, SymbolicTruthError
 
 _serial = itertools.count()
@@ -126,6 +128,7 @@ _frames: list[Frame | None] = [None]
 _scopes: list[str] = []
 _devices: list[str | None] = [None]
 _lowering = False
+_seeding: Callable[[str], int] | None = None
 _watcher: Callable[[Node], None] | None = None  # of values at once, see kcore.graph.eager
 
 
@@ -194,6 +197,27 @@ def watching(watcher: Callable[[Node], None] | None) -> Iterator[None]:
         yield
     finally:
         _watcher = before
+
+
+def new_seed() -> int:
+    """A seed from `np.random`: that is what makes `np.random.seed(...)` repeat a whole script, as in the original."""
+    return int(np.random.randint(10_000_000))  # noqa: NPY002
+
+
+def site_seed(op: str) -> int:
+    """The seed of a random site that is being made and was given none."""
+    return new_seed() if _seeding is None else _seeding(op)
+
+
+@contextmanager
+def seeding(source: Callable[[str], int]) -> Iterator[None]:
+    """Inside, `source` is asked for the seeds of random sites, with the name of each one's op."""
+    global _seeding
+    before, _seeding = _seeding, source
+    try:
+        yield
+    finally:
+        _seeding = before
 
 
 @contextmanager

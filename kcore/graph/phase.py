@@ -85,12 +85,14 @@ def in_train_phase(x: Any, alt: Any, training: Any = None) -> Any:
     if not isinstance(training, Symbolic):
         chosen = x if training else alt
         return chosen() if callable(chosen) else chosen
+    made_here = callable(x), callable(alt)
     x = x() if callable(x) else x
     alt = alt() if callable(alt) else alt
     if x is alt:
         return x
     out = apply(REGISTRY["select_phase"], {"phase": training, "x": x, "alt": alt})
     out._uses_learning_phase = True
+    out._made_here = made_here  # what a fixed phase that chooses the other would not make
     return out
 
 

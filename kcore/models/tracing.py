@@ -88,7 +88,12 @@ def trace_call(model: Any, tensors: list[Any], training: bool | None) -> list[Sy
         raise GraphError(
             f"`call` of {model.name} gives {len(train)} outputs in training and {len(test)} in test; expected as many."
         )
-    return [K.in_train_phase(a, b) for a, b in zip(train, test, strict=True)]
+    return [_by_phase(a, b) for a, b in zip(train, test, strict=True)]
+
+
+def _by_phase(train: Any, test: Any) -> Any:
+    """A choice of functions, since a run of one phase makes nothing of the other."""
+    return K.in_train_phase(lambda: train, lambda: test)
 
 
 def _outputs(model: Any, result: Any) -> list[Symbolic]:
@@ -131,7 +136,7 @@ class _Additions:
 def _chosen(train: Sequence[Any], test: Sequence[Any]) -> list[Any] | None:
     if len(train) != len(test):
         return None
-    return [b if a is b else K.in_train_phase(a, b) for a, b in zip(train, test, strict=True)]
+    return [b if a is b else _by_phase(a, b) for a, b in zip(train, test, strict=True)]
 
 
 def _chosen_updates(train: Sequence[Any], test: Sequence[Any]) -> list[Any] | None:
@@ -140,7 +145,7 @@ def _chosen_updates(train: Sequence[Any], test: Sequence[Any]) -> list[Any] | No
     first, second = as_pairs(train), as_pairs(test)
     if [id(v) for v, _ in first] != [id(v) for v, _ in second]:
         return None
-    return [update(v, K.in_train_phase(a, b)) for (v, a), (_, b) in zip(first, second, strict=True)]
+    return [update(v, _by_phase(a, b)) for (v, a), (_, b) in zip(first, second, strict=True)]
 
 
 def all_layers(layer: Any) -> Iterator[Any]:

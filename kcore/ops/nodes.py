@@ -107,10 +107,8 @@ def _specs(kind: str, argument: Any) -> Any:
 
 
 def _complete_random(op: Op, arguments: dict[str, Any]) -> None:
-    # Like the original, an unseeded site takes its seed from np.random: that is what makes np.random.seed(...)
-    # repeat a whole script.
     if arguments.get("seed") is None:
-        arguments["seed"] = int(np.random.randint(10_000_000))  # noqa: NPY002
+        arguments["seed"] = ir.site_seed(op.name)
     counters = ir.counters()
     if counters:
         arguments["loop"] = counters

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from kcore import backend as K
 from kcore.ops.optimizer import rmsprop_update
 from kcore.optimizers.base import Hyperparameter, StepCounting, constrained, multi_tensor_updates
@@ -16,13 +18,19 @@ class RMSprop(StepCounting):
     Args:
         learning_rate: step size (also `lr=`).
         rho: how slowly the running average moves.
-        epsilon, decay, clipnorm, clipvalue: keyword only.
+        momentum: part of the last step that is kept (keyword only, as are the following).
+        centered: divide by the gradient's running standard deviation in place of its size.
+        epsilon_inside: divide by `sqrt(a + epsilon)`, as Keras 3 does.
+        epsilon, decay, clipnorm, clipvalue.
     """
 
     rho = Hyperparameter()
     decay = Hyperparameter()
 
     def __init__(self, learning_rate: float = 0.001, rho: float = 0.9, **kwargs: Any) -> None:
+        self.momentum = kwargs.pop("momentum", 0.0)
+        self.centered = kwargs.pop("centered", False)
+        self.epsilon_inside = kwargs.pop("epsilon_inside", False)
         self.initial_decay = kwargs.pop("decay", 0.0)
         self.epsilon = _epsilon(kwargs)
         learning_rate = kwargs.pop("lr", learning_rate)
@@ -35,6 +43,8 @@ class RMSprop(StepCounting):
         accumulators = self._slots("accumulator", params)
         self.weights = [self.iterations, *accumulators]
         rate = self._decayed_rate()
+        if self.momentum or self.centered or self.epsilon_inside:
+            return self._written_out(params, grads, accumulators, rate)
 
         def step(p: list[Any], g: list[Any], a: list[Any]) -> Sequence[Any]:
             return rmsprop_update(p, g, a, rate, self.rho, self.epsilon)
@@ -42,17 +52,49 @@ class RMSprop(StepCounting):
         self.updates = [*self._count(), *multi_tensor_updates(step, params, grads, accumulators)]
         return self.updates
 
+    def _written_out(self, params: Sequence[Any], grads: Sequence[Any], sizes: list[Any], rate: Any) -> list[Any]:
+        """The updates with what Keras 2 does not have."""
+        moments = self._slots("momentum", params) if self.momentum else [None] * len(params)
+        means = self._slots("average", params) if self.centered else [None] * len(params)
+        self.weights += [v for v in (*moments, *means) if v is not None]
+        self.updates = self._count()
+        for p, g, a, m, c in zip(params, grads, sizes, moments, means, strict=True):
+            new_a = self.rho * a + (1.0 - self.rho) * K.square(g)
+            size = new_a
+            if c is not None:
+                new_c = self.rho * c + (1.0 - self.rho) * g
+                size = new_a - K.square(new_c)
+                self.updates.append(K.update(c, new_c))
+            root = K.sqrt(size + self.epsilon) if self.epsilon_inside else K.sqrt(size) + self.epsilon
+            step = rate * g / root
+            if m is not None:
+                step = self.momentum * m + step
+                self.updates.append(K.update(m, step))
+            self.updates += [K.update(a, new_a), K.update(p, constrained(p, p - step))]
+        return self.updates
+
     def get_config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return {**super().get_config(), **self._values("learning_rate", "rho", "decay"), "epsilon": self.epsilon}
+        """Constructor arguments; those that Keras 2 does not have only where they are used."""
+        more = _used(momentum=self.momentum, centered=self.centered, epsilon_inside=self.epsilon_inside)
+        values = self._values("learning_rate", "rho", "decay")
+        return {**super().get_config(), **values, "epsilon": self.epsilon, **more}
 
 
 class Adagrad(StepCounting):
-    """`a = a + g^2`, `p = p - lr * g / (sqrt(a) + epsilon)`."""
+    """`a = a + g^2`, `p = p - lr * g / (sqrt(a) + epsilon)`.
+
+    Args:
+        learning_rate: step size (also `lr=`).
+        initial_accumulator_value: what `a` starts with (keyword only, as are the following).
+        epsilon_inside: divide by `sqrt(a + epsilon)`, as Keras 3 does.
+        epsilon, decay, clipnorm, clipvalue.
+    """
 
     decay = Hyperparameter()
 
     def __init__(self, learning_rate: float = 0.01, **kwargs: Any) -> None:
+        self.initial_accumulator_value = kwargs.pop("initial_accumulator_value", 0.0)
+        self.epsilon_inside = kwargs.pop("epsilon_inside", False)
         self.initial_decay = kwargs.pop("decay", 0.0)
         self.epsilon = _epsilon(kwargs)
         learning_rate = kwargs.pop("lr", learning_rate)
@@ -63,18 +105,24 @@ class Adagrad(StepCounting):
         """See the class."""
         grads = self.get_gradients(loss, params)
         accumulators = self._slots("accumulator", params)
+        for variable in accumulators if self.initial_accumulator_value else ():
+            K.set_value(variable, np.full(K.int_shape(variable), self.initial_accumulator_value))
         self.weights = [self.iterations, *accumulators]
         rate = self._decayed_rate()
         self.updates = self._count()
         for p, g, a in zip(params, grads, accumulators, strict=True):
             new_a = a + K.square(g)
-            new_p = p - rate * g / (K.sqrt(new_a) + self.epsilon)
+            root = K.sqrt(new_a + self.epsilon) if self.epsilon_inside else K.sqrt(new_a) + self.epsilon
+            new_p = p - rate * g / root
             self.updates += [K.update(a, new_a), K.update(p, constrained(p, new_p))]
         return self.updates
 
     def get_config(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return {**super().get_config(), **self._values("learning_rate", "decay"), "epsilon": self.epsilon}
+        """Constructor arguments; those that Keras 2 does not have only where they are used."""
+        more = _used(
+            initial_accumulator_value=self.initial_accumulator_value, epsilon_inside=self.epsilon_inside
+        )  # fmt: skip
+        return {**super().get_config(), **self._values("learning_rate", "decay"), "epsilon": self.epsilon, **more}
 
 
 class Adadelta(StepCounting):
@@ -115,6 +163,11 @@ class Adadelta(StepCounting):
         """Constructor arguments."""
         values = self._values("learning_rate", "decay")
         return {**super().get_config(), **values, "rho": self.rho, "epsilon": self.epsilon}
+
+
+def _used(**arguments: Any) -> dict[str, Any]:
+    """The arguments that are not zero or False."""
+    return {name: value for name, value in arguments.items() if value}
 
 
 def _epsilon(kwargs: dict[str, Any]) -> float:

@@ -35,7 +35,8 @@ class NativeOptimizer(Optimizer):
             that makes one.
 
     Its learning rate and its like belong to the object. Constraints of weights apply after each step. It cannot be
-    written to files (the state of its steps can be read by `get_weights`).
+    written to a model's file (the state of its steps can be read by `get_weights`, and set by `set_weights`);
+    `BackupAndRestore` keeps its state.
     """
 
     def __init__(self, optimizer: Any) -> None:
@@ -77,6 +78,16 @@ class NativeOptimizer(Optimizer):
     @weights.setter
     def weights(self, value: list[Any]) -> None:
         self._state = value[1:]
+
+    def get_options(self) -> dict[str, Any]:
+        """The object's hyperparameters as they are now, where the backend can tell."""
+        found = getattr(_adapter(self.optimizer), "get_options", None)
+        return {} if found is None else found()
+
+    def set_options(self, options: Mapping[str, Any]) -> None:
+        """Put back what `get_options` gave."""
+        if options:
+            _adapter(self.optimizer).set_options(options)
 
     def get_config(self) -> dict[str, Any]:
         """Raises NotImplementedError: only the library knows how the object was made."""

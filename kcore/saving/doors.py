@@ -76,7 +76,8 @@ def describe(filepath: Any) -> Description:
         UnsafeFileError: the file cannot be looked at without doing what it says.
     """
     source = Source(filepath)
-    return formats.of(source).describe(source)
+    with limits.reading(source.name):
+        return formats.of(source).describe(source)
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, save_format: str | None = None) -> None:

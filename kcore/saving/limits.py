@@ -42,6 +42,11 @@ CHUNK_BYTES: Final = 256 * 2**20
 COMPRESSION_RATIO: Final = 200
 UNPACKED_BYTES: Final = 16 * 2**20
 
+# --- safetensors ---------------------------------------------------------------------------------------------------
+
+#: Bytes of the header: enough for some 100,000 arrays.
+SAFETENSORS_HEADER_BYTES: Final = 16 * 2**20
+
 #: Arguments of layers that are sizes.
 SIZES: Final = frozenset({
     "batch_input_shape", "batch_shape", "batch_size", "build_input_shape", "depth_multiplier", "dilation_rate", "dims",

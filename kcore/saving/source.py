@@ -26,6 +26,7 @@ class Source:
     Args:
         given: a path (`str` or `os.PathLike`), the content as `bytes`, a seekable binary file object, or an open
             `h5py.File` or `h5py.Group`.
+        name: what errors call it, where that is not what it is called itself.
 
     Attributes:
         name: what errors call it.
@@ -39,7 +40,7 @@ class Source:
     True
     """
 
-    def __init__(self, given: Any) -> None:
+    def __init__(self, given: Any, name: str | None = None) -> None:
         self.group: Any = None
         self._path: str | None = None
         self._stream: Any = None
@@ -57,6 +58,16 @@ class Source:
             self.group, self.name = given, f"{given.file.filename}:{given.name}"
         else:
             raise ArgumentTypeError(f"Expected {_EXPECTED} to read from, got {given!r}.")
+        self.name = name or self.name
+
+    def beside(self, name: str) -> Source:
+        """Another file of this one's folder. Raises UnsafeFileError for names that lead out of it."""
+        if self._path is None:
+            raise FileFormatError(f"{self.name!r} goes with other files, {name!r} for one: give its path.")
+        path = os.path.join(os.path.dirname(self._path), name)
+        if os.path.basename(name) != name or os.path.islink(path):
+            raise UnsafeFileError(f"{self.name!r} names the file {name!r}, which leads out of its folder.")
+        return Source(path)
 
     @cached_property
     def is_hdf5(self) -> bool:

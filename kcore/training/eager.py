@@ -6,7 +6,7 @@ they made is evaluated, uncompiled. So a step computes what the compiled one doe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
@@ -17,9 +17,10 @@ from kcore.backend import active
 from kcore.graph import eager, phase
 from kcore.graph.clone import Cloner
 from kcore.graph.function import Function, convert
-from kcore.graph.ir import Symbolic, SymbolicTensor
+from kcore.graph.ir import Node, Symbolic, SymbolicTensor
 from kcore.models.tracing import all_layers
 from kcore.training.plan import CompilePlan
+from kcore.training.sites import Sites, sites_of_model
 from kcore.training.steps import Steps, Weighted
 from kcore.utils.generic_utils import to_list, unpack_singleton
 
@@ -35,10 +36,13 @@ class EagerStep:
         likes: placeholders that say the dtypes of the values.
         build: makes the step.
         effects: whether updates that the outputs depend on are made, beside those that `build` gives.
+        sites: random sites that compiled code for the same step has; its draws are repeated.
     """
 
-    def __init__(self, name: str, likes: Sequence[Any], build: Build, *, effects: bool = True) -> None:
+    def __init__(self, name: str, likes: Sequence[Any], build: Build, *, effects: bool = True,
+                 sites: Iterable[Node] = ()) -> None:  # fmt: skip
         self.name = name
+        self.sites = Sites(sites)
         self.likes = list(likes)
         self.build = build
         self.effects = effects
@@ -49,7 +53,7 @@ class EagerStep:
         backend = backend if backend is not None else active.backend()
         self.steps += 1
         natives = [convert(backend, like, value) for like, value in zip(self.likes, values, strict=True)]
-        with phase.fixed(training), eager.running(backend, self.steps) as tape:
+        with phase.fixed(training), self.sites.run(), eager.running(backend, self.steps) as tape:
             tensors = []
             for like, native in zip(self.likes, natives, strict=True):
                 tensor = SymbolicTensor(backend.spec_of(native), name=like.name)
@@ -83,7 +87,8 @@ class EagerSteps(Steps):
 
     def _kept(self, known: dict[Weighted, Any], weighted: Weighted, name: str) -> Any:
         if weighted not in known:
-            known[weighted] = EagerStep(name, self.feeds(weighted), self._builder(weighted))
+            sites = sites_of_model(self.model, int(name == "train_step"))
+            known[weighted] = EagerStep(name, self.feeds(weighted), self._builder(weighted), sites=sites)
         return known[weighted]
 
     def _builder(self, weighted: Weighted) -> Build:
@@ -125,7 +130,7 @@ def eager_predict(model: Any) -> EagerStep:
             run = Rerun(model, tensors, training)
             return run.outputs, list(run.updates(stateful_only=True))
 
-    return EagerStep("predict_step", list(model._feed_inputs), build)
+    return EagerStep("predict_step", list(model._feed_inputs), build, sites=sites_of_model(model, 0))
 
 
 class Rerun:

@@ -212,14 +212,15 @@ class GeneratorRun:
         model._make_train_function() if model._plan is not None else None
         callbacks.on_train_begin()
         callbacks.model.stop_training = False
-        validation = Place(self.validation) if isinstance(self.validation, Source) else None
+        validation = Place(self.validation, draws=False) if isinstance(self.validation, Source) else None
         places = Places(Place(self.source), validation)
         progress = Progress(model, callbacks, self.initial_epoch, places)
         with ExitStack() as stack:
             if validation is not None:
-                validation.open(stack)
-            places.train.open(stack)
+                validation.open(stack, kept=progress.kept)
+            places.train.open(stack, kept=progress.kept)
             progress.data_skipped()
+            places.go()
             self._epochs(places, progress)
         callbacks.on_train_end()
         return model.history

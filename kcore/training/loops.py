@@ -156,11 +156,12 @@ class FitRun:
             self.callbacks.model.stop_training = False
             order = Order(self.feed.samples or 0, self.cadence.batch_size or 1, self.shuffle)
             arrays = self.validation is None or isinstance(self.validation, Feed)
-            place = None if arrays else Place(self.validation)
+            place = None if arrays else Place(self.validation, draws=False)
             progress = Progress(self.model, self.callbacks, self.initial_epoch, Places(order, place))
             if place is not None:
-                place.open(stack)
+                place.open(stack, kept=progress.kept)
                 progress.data_skipped()
+                place.go()
             slicer = self.validation.slicer() if isinstance(self.validation, Feed) else place
             self._epochs(slicer, order, progress)
         self.callbacks.on_train_end()

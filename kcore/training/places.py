@@ -10,10 +10,11 @@ import itertools
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kcore.errors import ArgumentError
+from kcore.training.following import Followed
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Place:
 
     Args:
         source: a `Source`.
+        draws: whether random states are those in which its batches were fetched.
 
     Attributes:
         taken: how many batches were read, since the run began.
@@ -41,8 +43,11 @@ class Place:
         ends: how often the loop told a Sequence of the end of an epoch (without workers; else they do).
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, *, draws: bool = True) -> None:
         self.source = source
+        self.draws = draws
+        self._kept: Any = None
+        self._followed: Followed | None = None
         self.taken = self.passes = self.ends = 0
         self._stream: Any = None
         self._within = self._length = 0
@@ -57,6 +62,8 @@ class Place:
     @property
     def lock(self) -> AbstractContextManager[Any]:
         """Inside it no order of batches is drawn."""
+        if self._followed is not None:
+            self._followed.await_next()  # the drawing of an order comes before that
         drawing = getattr(self.enqueuer, "drawing", None)
         return nullcontext() if drawing is None else drawing
 
@@ -65,13 +72,19 @@ class Place:
         """Whether each epoch is a pass over a loader."""
         return self.source.is_loader and self.source.steps is None
 
-    def open(self, stack: ExitStack) -> None:
-        """Start fetching where the place is; what was begun is stopped when the stack closes."""
+    def open(self, stack: ExitStack, *, kept: bool = False) -> None:
+        """Start fetching where the place is; what was begun is stopped when the stack closes.
+
+        Args:
+            stack: stops it.
+            kept: whether somebody will ask for the state. Fetching of a Sequence then waits for `go`.
+        """
         self._opened_at = self.passes
+        if self.source.ordered and kept:
+            self._open_followed(stack)
+            return
         if self.source.ordered:
-            for _ in range(self.ends if self.source.workers <= 0 else self.passes):
-                self.source.batches.on_epoch_end()
-            self._stream = self.source.open(stack, Begin(self.passes, self._within, **self._drawn))
+            self._stream = self.source.open(stack)
             return
         self._stream = self.source.open(stack)
         if self._passing:
@@ -79,6 +92,22 @@ class Place:
                 deque(self._stream.epoch(None), maxlen=0)
         else:
             deque(self._stream.epoch(self.taken), maxlen=0)
+
+    def _open_followed(self, stack: ExitStack) -> None:
+        batches, ahead = self.source.batches, self.source.workers > 0 and not self.source.processes
+        followed = self._followed = Followed(batches, ahead=ahead, draws=self.draws)
+        stack.callback(followed.go)  # what waits can be stopped
+        if self._kept is not None:
+            followed.set_state(self._kept)
+        goes_on_itself = self.source.workers <= 0 and self._kept is not None and iter(batches) is batches
+        begin = Begin(self.passes, 0 if goes_on_itself else self._within, **self._drawn)
+        self._stream = replace(self.source, batches=followed).open(stack, begin)
+        self._stream.source = self.source
+
+    def go(self) -> None:
+        """After random states were put back: let fetching begin."""
+        if self._followed is not None:
+            self._followed.go()
 
     def epoch(self, steps: int | None) -> Iterator[Any]:
         """So many batches, or those there are; see `Stream.epoch`. A loader's pass goes on where it was."""
@@ -93,6 +122,8 @@ class Place:
 
     def _count(self) -> None:
         self.taken += 1
+        if self._followed is not None:
+            self._followed.batch_read()
         if self.source.ordered and self._within == 0:
             self._length = len(self.source.batches)
         self._within += 1
@@ -106,7 +137,7 @@ class Place:
     def epoch_ended(self) -> None:
         """Tell a Sequence that is read without workers."""
         self.ends += 1
-        self.source.batches.on_epoch_end()
+        (self._followed or self.source.batches).on_epoch_end()
 
     def get_state(self) -> dict[str, Any]:
         """How many batches were read, and for a Sequence what was drawn for the rest."""
@@ -117,6 +148,7 @@ class Place:
         return {
             "ordered": self.source.ordered, "taken": self.taken, "passes": self.passes, "ends": self.ends,
             "within": self._within, "length": self._length, "drawn": drawn,
+            "sequence": None if self._followed is None else self._followed.get_state(),
         }  # fmt: skip
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -127,6 +159,7 @@ class Place:
             raise ArgumentError(f"it was made with {before}; now there is {now}.")
         self.taken, self.passes, self.ends = state["taken"], state["passes"], state["ends"]
         self._within, self._length, self._drawn = state["within"], state["length"], state["drawn"]
+        self._kept = state["sequence"]
 
 
 class Places:
@@ -146,6 +179,12 @@ class Places:
     def lock(self) -> AbstractContextManager[Any]:
         """Inside it nothing changes."""
         return self.train.lock  # type: ignore[no-any-return]
+
+    def go(self) -> None:
+        """After random states were put back: let fetching begin."""
+        for place in (self.train, self.validation):
+            if isinstance(place, Place):
+                place.go()
 
     def get_state(self) -> dict[str, Any]:
         """Of both."""

@@ -47,6 +47,11 @@ class Progress:
         for keeper in self._keepers:
             keeper.resume(self)
 
+    @property
+    def kept(self) -> bool:
+        """Whether a callback keeps it."""
+        return bool(self._keepers)
+
     def epoch_begun(self) -> None:
         """After `on_epoch_begin`: an epoch that is taken up in its middle gets back what it had come to."""
         if self.batch:
@@ -85,13 +90,15 @@ def get_model_state(model: Any) -> dict[str, Any]:
     """All that training a model depends on and changes: variables, and how often its functions were called.
 
     Variables are the weights, the optimizer's and metrics' state, the states of stateful layers, and any others that
-    the model's functions read.
+    the model's functions read. An optimizer of a framework's own may have options that change as well.
     """
     functions = model._functions()
+    options = getattr(model.optimizer, "get_options", dict)
     return {
+        "options": options(),
         "variables": [(v.name, v.numpy()) for v in _variables(model, functions.values())],
         "functions": {
-            name: {"calls": function.steps, "seeds": [int(n.arguments["seed"]) for n in _random_nodes(function)]}
+            name: {"calls": function.steps, "seeds": _seeds(function)}
             for name, function in functions.items()
         },
     }
@@ -108,6 +115,8 @@ def set_model_state(model: Any, state: dict[str, Any]) -> None:
         _set_seeds(function, kept["seeds"])
     for variable, (_, value) in zip(variables, state["variables"], strict=True):
         variable.assign(value)
+    if state["options"]:
+        model.optimizer.set_options(state["options"])
 
 
 def _variables(model: Any, functions: Any) -> list[Variable]:
@@ -121,8 +130,10 @@ def _variables(model: Any, functions: Any) -> list[Variable]:
     return list({id(v): v for v in (*owned, *read)}.values())
 
 
-def _values(function: Function) -> Iterator[Any]:
-    """Outputs, updated variables, and the operands of all nodes."""
+def _values(function: Any) -> Iterator[Any]:
+    """Outputs, updated variables, and the operands of all nodes; a step that runs eagerly has none."""
+    if hasattr(function, "sites"):
+        return
     roots = [*function.outputs, *(value for _, value in function.updates)]
     yield from (variable for variable, _ in function.updates)
     yield from roots
@@ -146,8 +157,22 @@ def _random_nodes(function: Function) -> list[ir.Node]:
     return list(found.values())
 
 
-def _set_seeds(function: Function, seeds: Sequence[int]) -> None:
+def _seeds(function: Any) -> Any:
+    """The seeds of random nodes: a list, or by op for a step that runs eagerly."""
+    sites = getattr(function, "sites", None)
+    if sites is not None:
+        return {op: list(seeds) for op, seeds in sites.seeds.items()}
+    return [int(node.arguments["seed"]) for node in _random_nodes(function)]
+
+
+def _set_seeds(function: Any, seeds: Any) -> None:
     """Give random nodes the seeds that they had; a script that seeds nothing draws others each time it is run."""
+    sites = getattr(function, "sites", None)
+    if isinstance(seeds, dict) is not (sites is not None):
+        raise ArgumentError(f"one of the two runs of {function.name} is compiled, the other is run eagerly.")
+    if sites is not None:
+        sites.seeds = {op: list(kept) for op, kept in seeds.items()}
+        return
     nodes = _random_nodes(function)
     if len(nodes) != len(seeds):
         raise ArgumentError(

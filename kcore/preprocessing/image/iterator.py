@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator as AnyIterator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ import numpy as np
 from kcore.errors import ArgumentError
 from kcore.preprocessing.image.listing import EXTENSIONS
 from kcore.utils.data_utils import Sequence
+
+#: The attributes in which an iterator changes.
+_PLACE = ("index_array", "total_batches_seen", "batch_index")
 
 
 class Iterator(Sequence):
@@ -72,7 +76,6 @@ class Iterator(Sequence):
 
     def _flow_index(self) -> AnyIterator[np.ndarray]:
         """The sample indices of batch after batch, without end."""
-        self.reset()
         while True:
             self._seed_next_batch()
             if self.batch_index == 0 or self.index_array is None:
@@ -108,4 +111,18 @@ class Iterator(Sequence):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self.lock = threading.Lock()
+        self.reset()
         self.index_generator = self._flow_index()
+
+    def get_state(self) -> dict[str, Any]:
+        """Where it is: the order of this epoch's samples, and the batches so far. `BackupAndRestore` keeps it."""
+        with self.lock:
+            return {name: getattr(self, name) for name in _PLACE}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Go on where an iterator over the same samples was. Raises ArgumentError when they are not as many."""
+        order = state["index_array"]
+        if order is not None and len(order) != self.n:
+            raise ArgumentError(f"it was made with {len(order)} images, now there are {self.n}.")
+        with self.lock:
+            vars(self).update({name: state[name] for name in _PLACE})

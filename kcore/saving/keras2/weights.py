@@ -36,6 +36,16 @@ def write_layers(group: Any, layers: Sequence[Any]) -> None:
             hdf5.write_array(subgroup, name, weight.view())
 
 
+def arrays(group: Any, layers: Sequence[Any]) -> dict[int, Any]:
+    """The datasets that `write_layers` made, by the identity of their variables."""
+    found: dict[int, Any] = {}
+    for layer in layers:
+        subgroup = group[layer.name]
+        for variable, name in zip(layer.weights, hdf5.read_names(subgroup, "weight_names"), strict=True):
+            found[id(variable)] = subgroup[name]
+    return found
+
+
 def read_layers(group: Any, layers: Sequence[Any], *, reshape: bool = False) -> None:
     """Load weights by position: the file's layers with weights against the model's, in order."""
     set_by_position(_stored_layers(group), layers, _origin(group), reshape=reshape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def adapter(optimizer: Any) -> TorchOptimizer | None:
                 f"An optimizer of one parameter group is expected, got {len(optimizer.param_groups)} groups: kcore "
                 "trains all weights alike. Give the class, or an object made with one list of parameters."
             )
-        return TorchOptimizer(lambda params: _again(optimizer, params))
+        return TorchOptimizer(lambda params: _again(optimizer, params), optimizer)
     if isinstance(optimizer, type):
         return TorchOptimizer(optimizer) if issubclass(optimizer, torch.optim.Optimizer) else None
     if callable(optimizer) and not isinstance(optimizer, torch.nn.Module):
@@ -46,10 +46,15 @@ class TorchOptimizer:
 
     The state is: whether there was a step, then what the optimizer keeps for each parameter. PyTorch makes its state at
     the first step, from the gradients; so does this.
+
+    Args:
+        make: of the optimizer.
+        model: the object whose options are those of the steps, where there is one.
     """
 
-    def __init__(self, make: Make) -> None:
+    def __init__(self, make: Make, model: torch.optim.Optimizer | None = None) -> None:
         self.make = make
+        self._model = model
         self._kept: list[list[str]] = []
         self._numbers: set[tuple[int, str]] = set()
 
@@ -65,6 +70,24 @@ class TorchOptimizer:
             self._numbers |= {(i, name) for name, value in kept.items() if not isinstance(value, torch.Tensor)}
             start += [np.zeros_like(torch.as_tensor(value).cpu().numpy()) for value in kept.values()]
         return start
+
+    def get_options(self) -> dict[str, Any]:
+        """The options of the object's group, where it is an object: what schedulers change."""
+        if self._model is None:
+            return {}
+        options = {name: value for name, value in self._model.param_groups[0].items() if name != "params"}
+        return {name: v.item() if isinstance(v, torch.Tensor) else v for name, v in options.items()}
+
+    def set_options(self, options: Mapping[str, Any]) -> None:
+        """Set them again."""
+        if self._model is None:
+            return
+        group = self._model.param_groups[0]
+        for name, value in options.items():
+            if isinstance(group.get(name), torch.Tensor):
+                group[name].fill_(value)
+            else:
+                group[name] = value
 
     def _stepped(self, leaves: list[torch.Tensor], grads: Sequence[Any], state: Any) -> torch.optim.Optimizer:
         optimizer = self.make(leaves)
