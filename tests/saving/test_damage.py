@@ -333,7 +333,8 @@ def test_changed_weights_in_an_archive(whole: dict[str, bytes], worker: Worker) 
 #: What takes the place of a part of a configuration.
 _ANYTHING = st.sampled_from([
     None, True, False, 0, 1, -1, 2, 3.5, -0.0, float("nan"), float("inf"), 2**31 - 1, 2**31, 2**62, "", "x", "relu",
-    "l2", "Dense", "float16", "channels_first", "é\0", "a" * 300, [], [None], [[]], {}, [1, 2], [None, 3], {"a": 1}, [[[1]]],
+    "l2", "Dense", "float16", "channels_first", "é\0", "a" * 300, [], [None], [[]], {}, [1, 2], [None, 3], {"a": 1},
+    [[[1]]],
     {"class_name": "Dense", "config": {}}, {"class_name": "L1L2", "config": {"l1": 1e300}}, ["lstm", 0, 0],
 ])  # fmt: skip
 
@@ -361,7 +362,8 @@ def changed(draw: st.DrawFn, config: Any) -> Any:
             elif how == "out":
                 del at[key]
             elif isinstance(at, dict):
-                at[draw(st.sampled_from(["x", "config", "name", "class_name", "dtype", "weights", "trainable"]))] = below
+                names = ["x", "config", "name", "class_name", "dtype", "weights", "trainable"]
+                at[draw(st.sampled_from(names))] = below
             else:
                 at.append(copy.deepcopy(below))
             break
