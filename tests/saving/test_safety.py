@@ -190,7 +190,7 @@ def test_a_state_is_not_unpickled(tmp_path: Path) -> None:
 
 
 def test_a_large_honest_configuration_is_within_the_limits() -> None:
-    config = attacks.sequential(*[attacks.dense(name=f"d{i}") for i in range(5000)])
+    config = attacks.sequential(*[attacks.dense(name=f"d{i}") for i in range(3000)])
     for _ in range(10):
         config = attacks.sequential(config)
     limits.check_config(config, "large")
