@@ -147,17 +147,17 @@ def findings(config: Any, training: Any = None) -> Iterator[Finding]:
 def _walk(root: Any) -> Iterator[Finding]:
     waiting: list[tuple[Any, str, bool]] = [(root, "config", True)]
     while waiting:
-        nest, where, layer = waiting.pop(0)
+        nest, where, layer = waiting.pop()
         if isinstance(nest, Mapping):
             inside = _mapping(nest.get("config"))
             at = f"{where}/{inside['name']}" if isinstance(inside.get("name"), str) else where
             yield from _byte_code(nest, inside, at)
             yield from _unknown(nest, inside, at, layer=layer)
-            for key, part in nest.items():
+            for key, part in reversed(list(nest.items())):
                 place = at if key in ("config", "layers") else f"{at}.{key}"
                 waiting.append((part, place, key in ("layers", "layer", "cell", "cells")))
         elif isinstance(nest, (list, tuple)):
-            waiting += [(part, where, layer) for part in nest]
+            waiting += [(part, where, layer) for part in reversed(nest)]
 
 
 def _byte_code(nest: Mapping[str, Any], inside: Mapping[str, Any], where: str) -> Iterator[Finding]:

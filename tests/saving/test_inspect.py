@@ -101,6 +101,19 @@ def test_parameters_are_those_of_the_model(capsys, saved):
     assert sum(x["bytes"] for x in told["weights"]) == sum(w.nbytes for w in model.get_weights())
 
 
+def test_keras_3_files_are_told_alike(capsys, saved, tmp_path):
+    model = keras.models.load_model(saved)
+    model.save(tmp_path / "m.keras")
+    told, before = data(capsys, tmp_path / "m.keras"), data(capsys, saved)
+    assert (told["status"], told["parameters"]) == ("sound", before["parameters"])
+    for key in ("name", "inputs", "depth"):
+        assert {str(row[key]) for row in before["layers"]} <= {str(row[key]) for row in told["layers"]}
+    assert "Optimizer: Adam(" in inspected(capsys, tmp_path / "m.keras")[1]
+    with zipfile.ZipFile(tmp_path / "m.keras", "a") as archive:
+        archive.writestr("../evil.py", "boom")
+    assert data(capsys, tmp_path / "m.keras")["status"] == "unsafe"
+
+
 @pytest.mark.parametrize("name", ["w.h5", "w.safetensors"])
 def test_weights_alone(capsys, tmp_path, name):
     model = build()
@@ -300,6 +313,7 @@ def test_sizes():
 def test_nothing_is_built_and_no_framework_imported(saved):
     code = (
         "import sys; from kcore.cli import main; from kcore.layers.base import Layer\n"
+        "from kcore.saving import formats; formats.known()\n"
         "def no(*a, **k): raise AssertionError('built')\n"
         "Layer.__init__ = no\n"
         f"assert main(['inspect', {str(saved)!r}]) == 0\n"

@@ -159,7 +159,7 @@ class _Walk:
         group = bool(kinds & {0x02, 0x11})
         if group == (0x08 in kinds) or (group and kinds & {0x01, 0x03, 0x07, 0x0B}) or {0x02, 0x11} <= kinds:
             self._file.fail(f"{path} is neither a group nor a dataset")
-        # libhdf5 turns an old group into a new one for its first external link, and leaves the old address where it was.
+        # libhdf5 makes a new group of an old one for its first external link; the old address stays where it was.
         if address in self._tables.kept and not group:
             self._file.fail(f"{path} is not the group that it is said to be")
         if group:
