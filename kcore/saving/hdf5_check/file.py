@@ -90,7 +90,7 @@ class File:
         """Refuse the file."""
         raise FileFormatError(f"{self.name!r} is a damaged HDF5 file: {what}.")
 
-    def note(self, where: str, what: str, kind: str = "object") -> None:
+    def note(self, where: str, what: str, kind: str) -> None:
         """Keep something that must not be followed; `kind` as in `Finding`."""
         self.findings.append(Finding(where, what, kind))
 
