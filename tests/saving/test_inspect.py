@@ -154,6 +154,11 @@ def test_configurations_of_keras_1_and_3_are_understood():
     assert (row.inputs, row.shape) == (["x"], (None, 2))
     assert overview.ends(new, "input") == ["x"]
     assert not list(overview.findings(new))
+    own = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "function"}
+    dense["config"]["activation"] = own
+    assert [x.what.partition(" is not")[0] for x in overview.findings(new)] == ["the function 'mine'"]
+    wrapped = {"class_name": "MeanMetricWrapper", "config": {"name": "m", "fn": "ours"}}  # as tf.keras has metrics
+    assert [x.where for x in overview.findings(None, {"metrics": [[wrapped, "acc"]]})] == ["training.metrics/m.fn"]
 
 
 # --- what is unsafe ---
