@@ -42,6 +42,11 @@ CHUNK_BYTES: Final = 256 * 2**20
 COMPRESSION_RATIO: Final = 200
 UNPACKED_BYTES: Final = 16 * 2**20
 
+# --- safetensors ---------------------------------------------------------------------------------------------------
+
+#: Bytes of the header: enough for some 100,000 arrays.
+SAFETENSORS_HEADER_BYTES: Final = 16 * 2**20
+
 #: Arguments of layers that are sizes.
 SIZES: Final = frozenset({
     "batch_input_shape", "batch_shape", "batch_size", "build_input_shape", "depth_multiplier", "dilation_rate", "dims",
@@ -103,7 +108,7 @@ def _check_keys(mapping: Mapping[Any, Any], name: str) -> None:
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """A block that makes something of a file: what damaged or hostile content makes Python raise becomes an error of ours.
+    """A block that makes something of a file: what damaged content makes Python raise becomes an error of ours.
 
     Errors of ours, and those of the operating system, pass as they are.
 
@@ -120,7 +125,8 @@ def reading(name: str) -> Iterator[None]:
         raise FileFormatError(f"{name!r} cannot be loaded: it is nested too deeply.") from error
     except (MemoryError, OverflowError) as error:
         raise FileFormatError(
-            f"{name!r} cannot be loaded: it asks for more memory than there is ({type(error).__name__}: {_said(error)})."
+            f"{name!r} cannot be loaded: it asks for more memory than there is ({type(error).__name__}: "
+            f"{_said(error)})."
         ) from error
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, AssertionError) as error:
         raise FileFormatError(f"{name!r} cannot be loaded ({type(error).__name__}: {_said(error)}).") from error

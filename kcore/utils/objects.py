@@ -1,7 +1,7 @@
 """Names in configurations to objects and back: custom objects, and closed tables of known classes.
 
 A configuration names classes and functions. A name is looked up in the caller's custom objects, then in those in
-scope, then in the table of the room that reads it. Nothing that a file brought runs. Nothing is imported by name either,
+scope, then in the table of the room that reads it. Nothing that a file brought runs. Nothing is imported by name,
 unless the caller trusts the file (`safe_mode=False`): then installed modules that it names.
 """
 
@@ -79,8 +79,9 @@ def find_object(
     known = sorted(k for k in (module_objects or {}) if not k.startswith("_"))
     hint = suggestion(name, known)
     listed = ", ".join(known) if known else "none"
+    name = name[:200]
     raise UnknownNameError(
-        f"Unknown {kind}: {name[:200]}.{hint} Pass your own in `custom_objects={{{name[:200]!r}: ...}}`. Known: {listed}."
+        f"Unknown {kind}: {name}.{hint} Pass your own in `custom_objects={{{name!r}: ...}}`. Known: {listed}."
     )
 
 
@@ -122,7 +123,8 @@ def deserialize_keras_object(
     if isinstance(identifier, str):
         return find_object(identifier, module_objects, custom_objects, printable_module_name)
     raise ArgumentError(
-        f"Could not interpret serialized {printable_module_name}: {_short(identifier)}. Expected a name or a dictionary."
+        f"Could not interpret serialized {printable_module_name}: {_short(identifier)}. Expected a name or a "
+        "dictionary."
     )
 
 

@@ -90,9 +90,9 @@ class File:
         """Refuse the file."""
         raise FileFormatError(f"{self.name!r} is a damaged HDF5 file: {what}.")
 
-    def note(self, where: str, what: str) -> None:
-        """Keep something that must not be followed."""
-        self.findings.append(Finding(where, what))
+    def note(self, where: str, what: str, kind: str) -> None:
+        """Keep something that must not be followed; `kind` as in `Finding`."""
+        self.findings.append(Finding(where, what, kind))
 
     def claim(self, address: int, size: int, what: str) -> None:
         """Mark bytes as those of one structure."""

@@ -1,5 +1,7 @@
-"""Where text and small things lie: local heaps (names of old groups), global heaps (text of any length), fractal heaps
-(links and attributes of large groups) with the B-trees that find things in them.
+"""Where text and small things lie.
+
+Local heaps hold the names in groups of the oldest kind, global heaps text of any length, fractal heaps the links and
+attributes of large groups, with B-trees that find things in them.
 """
 
 from __future__ import annotations
@@ -156,7 +158,7 @@ class FractalHeap:
                 return self._huge[number]
         elif kind >> 4 == 2 and self.id_size <= 18:  # the object itself, in the identifier
             return identifier.part((kind & 15) + 1, "object of a heap")
-        identifier.fail("stands for nothing in its heap")
+        return identifier.fail("stands for nothing in its heap")
 
 
 def tree2(file: File, address: int, records: dict[int, int]) -> Iterator[Cursor]:

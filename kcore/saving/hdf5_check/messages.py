@@ -156,4 +156,4 @@ def link(at: Cursor) -> Link:
     if kind == 0:
         return Link(name, at.number())
     at.take(at.number(2))
-    return Link(name, None, {1: "soft link", 64: "external link"}.get(kind, "user-defined link"))
+    return Link(name, None, {1: "a soft link", 64: "an external link"}.get(kind, "a user-defined link"))

@@ -7,7 +7,6 @@ from typing import Any
 
 from kcore.saving import hdf5
 from kcore.saving.description import Description, StoredArray
-from kcore.saving.keras2.describing import unsafe_members
 from kcore.saving.keras3 import archive
 from kcore.saving.source import Source
 
@@ -36,7 +35,7 @@ def describe_archive(source: Source) -> Description:
 def describe_weights(source: Source, title: str) -> Description:
     """What a file of weights of Keras 3's layout holds."""
     with source.hdf5(allow_unsafe=True) as group:
-        findings = {finding.where: finding for finding in (*source.hdf5_findings, *unsafe_members(group))}
+        findings = {finding.where: finding for finding in source.hdf5_findings}
         return describe_group(group, title, findings)
 
 
