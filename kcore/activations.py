@@ -7,6 +7,7 @@ from typing import Any
 
 from kcore import backend as K
 from kcore.errors import ArgumentError, ShapeError
+from kcore.newer_activations import NEWER
 from kcore.utils.custom_objects import get_registered_name
 from kcore.utils.objects import deserialize_keras_object, resolve
 
@@ -74,7 +75,7 @@ def linear(x: Any) -> Any:
 _KNOWN: dict[str, Any] = {
     f.__name__: f
     for f in (softmax, elu, selu, softplus, softsign, relu, tanh, sigmoid, hard_sigmoid, exponential, linear)
-}
+} | NEWER
 
 
 def serialize(activation: Any) -> str:

@@ -26,7 +26,7 @@ class Capabilities:
         dtypes: dtypes that it computes in; others are refused with an error that says so.
         sparse: it has native sparse tensors, kernels for the ops in `kcore.ops.sparse`, and the methods `is_sparse`,
             `from_sparse` and `to_sparse`. Otherwise sparse values reach it as dense tensors.
-        compiles: `finalize` traces per concrete shape (first calls are slow).
+        compiles: `finalize` traces per concrete shape (first calls are slow). Seeds of random sites are then tensors.
         devices: kinds of devices it may use.
     """
 
@@ -64,6 +64,11 @@ class Backend(Protocol):
       from it. Without it, `to_numpy` serves, which copies.
     * `place(value, device)`: the native tensor on a device of `devices()`, differentiable. Without it, one function
       cannot run on several devices.
+    * `prepare(fn, *, name)`, in the "ref" style, where compiling is dear: `bind(state=..., params=...)`, which gives
+      what `finalize` gives. The core keeps it for functions of the same code (`kcore.graph.code`), so that what is
+      compiled must not depend on the references that were bound first, nor keep them alive. In the "value" style the
+      core keeps what `finalize` gives.
+    * `compile_settings()`: something hashable; compiled code is not used again where it has changed.
     * `release_caches()`, where the framework keeps compiled code of functions that are gone: it is dropped, and
       compiled again where it is still wanted.
 

@@ -6,19 +6,16 @@ branches. A value is emitted in the scope that it belongs to and read from the i
 
 from __future__ import annotations
 
-import itertools
 import keyword
-import linecache
-import math
 import re
-import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from kcore.errors import GraphError
-from kcore.graph import ir
+from kcore.graph import code, ir
+from kcore.graph.code import Code, is_literal, same_array, same_number, same_object
 from kcore.graph.gradients import dependencies, slice_of
 from kcore.graph.ir import Node, Subgraph, Symbolic, SymbolicTensor
 from kcore.graph.placement import Placement, placement_of
@@ -26,7 +23,6 @@ from kcore.graph.schedule import Region, schedule
 from kcore.sparse import to_native
 from kcore.variables import Variable
 
-_serial = itertools.count(1)
 #: Ops whose result may share memory with their operand, so that an in-place update would change it.
 VIEWS = frozenset({"identity", "reshape", "transpose", "expand_dims", "squeeze", "strided_slice", "stop_gradient",
                    "broadcast_to", "assign", "cast", "reduce_to", "print_tensor"})  # fmt: skip
@@ -49,18 +45,29 @@ class Scope:
 
 
 class Emitter:
-    """Writes one executable. `state` are the variables it updates, `params` those it only reads."""
+    """Writes one executable. `state` are the variables it updates, `params` those it only reads.
 
-    def __init__(self, backend: Any, host: set[int], name: str) -> None:
+    Args:
+        backend: whose kernels it calls.
+        host: ids of the values that are computed on the host.
+        name: of the emitted function.
+        given_seeds: whether the seeds of random sites, which differ from model to model, are given to the code instead
+            of being written into it, so that the code need not be compiled for each model.
+    """
+
+    def __init__(self, backend: Any, host: set[int], name: str, given_seeds: bool = False) -> None:
         self.backend = backend
         self.placement = Placement(backend)
         self.host = host
+        self.given_seeds = given_seeds
         self.name = name
-        self.namespace: dict[str, Any] = {}
+        self.meanings: dict[str, tuple[Any, Hashable]] = {}
+        self.seeds: list[int] = []  # of random sites, which the code takes as one further input
         self.state: list[Variable] = []
         self.params: list[Variable] = []
         self.uses_key = False
-        self._taken: set[str] = set()
+        self._taken: set[str] = set(code.RESERVED)
+        self._constant_bytes = 0
         self._constants: dict[int, tuple[Any, str]] = {}
         self._kernels: dict[tuple[str, str | None], str] = {}
         self._alive: list[Any] = []
@@ -69,24 +76,24 @@ class Emitter:
 
     # --- the executable ---------------------------------------------------------------------------------------------
 
-    def function(self, inputs: Sequence[Symbolic], outputs: Sequence[Symbolic],
-                 updates: Sequence[tuple[Variable, Symbolic]]) -> Any:  # fmt: skip
-        """Emit `f(state, params, inputs, key)`; returns the compiled Python function."""
+    def code(self, inputs: Sequence[Symbolic], outputs: Sequence[Symbolic],
+             updates: Sequence[tuple[Variable, Symbolic]]) -> Code:  # fmt: skip
+        """Emit `f(state, params, inputs, key)`. Where `seeds` is not empty, they are the last of the inputs."""
         reached = _reachable([*outputs, *(v for _, v in updates)])
         gradients = [v.node for v in reached if _node(v) is not None and v.node.op.name == "gradient"]  # type: ignore[attr-defined]
         self.placement = placement_of(self.backend, reached, [w for n in gradients for w in n.arguments["wrt"]])
         with self.placement.scope():
-            return self._function(inputs, outputs, updates)
+            return self._code(inputs, outputs, updates)
 
-    def _function(self, inputs: Sequence[Symbolic], outputs: Sequence[Symbolic],
-                  updates: Sequence[tuple[Variable, Symbolic]]) -> Any:  # fmt: skip
+    def _code(self, inputs: Sequence[Symbolic], outputs: Sequence[Symbolic],
+              updates: Sequence[tuple[Variable, Symbolic]]) -> Code:  # fmt: skip
+        function = self._unique(self.name)
         top = Scope(None, 1, lambda value: getattr(value, "frame", None) is None)
         self.state = [v for v, _ in updates]
         self._top = top
         self._read_variables(inputs, outputs, updates)
         names = [self._bind(top, value, self._label(value)) for value in inputs]
-        if names:
-            top.line(f"({', '.join(names)},) = inputs")
+        unpacked = len(top.lines)
         by_reference = self.backend.state_style == "ref" and not self.placement.mixed
         inplace = self._in_place(outputs, updates) if by_reference else {}
         roots = [*outputs, *(v for _, v in updates if _node(v) not in inplace)]
@@ -100,7 +107,11 @@ class Emitter:
         else:
             new = [self._operand(top, value) for _, value in updates]
             top.line(f"return ({_tuple(result)}), ({_tuple(new)})")
-        return self._compile(top)
+        names += ["seeds"] if self.seeds else []
+        if names:
+            top.lines.insert(unpacked, f"    ({', '.join(names)},) = inputs")
+        chosen = frozenset(self._taken - code.RESERVED - {function})
+        return Code(function, top.lines, self.meanings, chosen)
 
     def _read_variables(self, inputs: Sequence[Symbolic], outputs: Sequence[Symbolic],
                         updates: Sequence[tuple[Variable, Symbolic]]) -> None:  # fmt: skip
@@ -115,10 +126,10 @@ class Emitter:
             if group:
                 names = [self._bind(self._top, v, self._label(v)) for v in group]
                 if self.backend.state_style == "ref":
-                    refs = [f"ref_{n}" for n in names]
+                    refs = [self._unique(f"ref_{n}") for n in names]
                     self._refs.update({id(v): r for v, r in zip(group, refs)})
                     self._top.line(f"({', '.join(refs)},) = {label}")
-                    self.namespace["read"] = self._reader()
+                    self.meanings["read"] = self._reader(), same_object(self.backend.read)
                     for value, name, ref in zip(group, names, refs):
                         if id(value) in found:
                             self._top.line(f"{name} = read({ref})")
@@ -160,11 +171,11 @@ class Emitter:
         pending = [(v, value) for v, value in updates if _node(value) not in inplace]
         values = [self._owned(top, value) for _, value in pending]
         for node in inplace:
-            fn = self._hoist(f"inplace_{node.op.name}", self.backend.inplace[node.op.name])
+            fn = self._function(f"inplace_{node.op.name}", self.backend.inplace[node.op.name])
             arguments = [self._argument(top, node, p, refs) for p in node.op.params]
             top.line(f"{fn}({', '.join(arguments)})")
         if pending:
-            self.namespace["assign"] = self.backend.assign
+            self._provide("assign", self.backend.assign)
         for (variable, _), name in zip(pending, values):
             top.line(f"assign({refs[id(variable)]}, {name})")
 
@@ -173,21 +184,10 @@ class Emitter:
         name = self._operand(top, value)
         if self.backend.state_style != "ref" or not _may_be_state(value):
             return name
-        self.namespace["copy"] = self.backend.kernels["copy"]
+        self._provide("copy", self.backend.kernels["copy"])
         kept = self._unique(f"old_{name}")
         top.line(f"{kept} = copy({name})")
         return kept
-
-    def _compile(self, top: Scope) -> Any:
-        source = "\n".join([f"def {self.name}(state, params, inputs, key):", *top.lines, ""])
-        filename = f"<kcore {self.name} {next(_serial)} on {self.backend.name}>"
-        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-        exec(compile(source, filename, "exec"), self.namespace)  # noqa: S102 - our own emitted source
-        function = self.namespace[self.name]
-        function.source = source
-        weakref.finalize(function, linecache.cache.pop, filename, None)
-        function.keep_alive = self._alive
-        return function
 
     # --- scopes -----------------------------------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class Emitter:
             if any(value is v for v in part.perturbed):
                 delta = self._unique(f"{self._label(value)}_delta")
                 names.append(delta)
-                self.namespace["zeros_like"] = self.backend.kernels["zeros_like"]
+                self._provide("zeros_like", self.backend.kernels["zeros_like"])
                 arguments.append(f"zeros_like({self._operand(scope, value)})")
                 self._deltas[id(inner), id(value)] = delta
             else:
@@ -260,7 +260,7 @@ class Emitter:
         inner.line(f"return {self._operand(inner, part.loss)}, ({_tuple(aux)})")
         scope.line(f"def {name}({', '.join(names)}):")
         scope.lines.extend(inner.lines)
-        self.namespace["value_and_grad"] = self.backend.value_and_grad
+        self._provide("value_and_grad", self.backend.value_and_grad)
         got_aux = [self._bind(scope, v, self._label(v)) for v in region.aux]
         got = [self._bind(scope, out, f"grad_{self._label(v)}") for v, out in zip(part.wrt, region.node.outputs)]
         scope.line(f"({_tuple(got_aux)}), ({_tuple(got)}) = value_and_grad({name}, ({_tuple(arguments)}))")
@@ -289,12 +289,12 @@ class Emitter:
     def _call(self, scope: Scope, node: Node) -> str:
         op = node.op
         if id(node.outputs[0]) in self.host:
-            fn = self._kernel("shape") if op.name == "shape" else self._hoist(f"host_{op.name}", op.reference)
+            fn = self._kernel("shape") if op.name == "shape" else self._function(f"host_{op.name}", op.reference)
             arguments = [self._argument(scope, node, p, host=op.name != "shape") for p in op.params]
             return f"{fn}({', '.join(arguments)})"
         if op.name == "native_call":
             operands = [self._operand(scope, v) for v in node.arguments["operands"]]
-            return f"{self._hoist('native_function', node.arguments['fn'])}({', '.join(operands)})"
+            return f"{self._hoist('native_function', node.arguments['fn'], None)}({', '.join(operands)})"
         arguments = [self._argument(scope, node, p) for p in op.params if not (op.random and p == "seed")]
         if op.random:
             arguments.insert(0, self._folded_key(scope, node))
@@ -302,11 +302,17 @@ class Emitter:
 
     def _folded_key(self, scope: Scope, node: Node) -> str:
         self.uses_key = True
-        self.namespace["fold_key"] = self.backend.fold_key
-        key = f"fold_key(key, {int(node.arguments['seed'])})"
+        self._provide("fold_key", self.backend.fold_key)
+        key = f"fold_key(key, {self._seed(int(node.arguments['seed']))})"
         for counter in node.arguments.get("loop", ()):
             key = f"fold_key({key}, {self._operand(scope, counter)})"
         return key
+
+    def _seed(self, seed: int) -> str:
+        if not self.given_seeds or not -(2**31) <= seed < 2**31:
+            return str(seed)
+        self.seeds.append(seed)
+        return f"seeds[{len(self.seeds) - 1}]"
 
     def _control(self, scope: Scope, node: Node) -> str:
         arguments = []
@@ -342,7 +348,7 @@ class Emitter:
             )
         if host or id(value) not in self.host:
             return name
-        self.namespace["asarray"] = self.backend.asarray
+        self._provide("asarray", self.backend.asarray)
         return f"asarray({name}, {value.dtype!r})"
 
     def _constant(self, node: Node, *, host: bool) -> str:
@@ -350,11 +356,18 @@ class Emitter:
         if key not in self._constants:
             array, dtype = node.arguments["value"], node.arguments["dtype"]
             if node.outputs[0].spec.sparse:
-                native = to_native(self.backend, array, dtype)
+                native, same = to_native(self.backend, array, dtype), None
             else:
                 native = np.asarray(array) if host else self.backend.asarray(array, dtype)
-            self._constants[key] = (node, self._hoist("constant", native))
+                same = self._same_constant(np.asarray(array), "host" if host else dtype)
+            self._constants[key] = (node, self._hoist("constant", native, same))
         return self._constants[key][1]
+
+    def _same_constant(self, array: np.ndarray, dtype: str) -> Hashable:
+        self._constant_bytes += array.nbytes
+        if self._constant_bytes > code.CONSTANTS_KEPT or array.dtype == object:
+            return None
+        return same_array(array, dtype)
 
     def _argument(self, scope: Scope, node: Node, param: str, refs: dict[int, str] | None = None, *,
                   host: bool = False) -> str:  # fmt: skip
@@ -362,7 +375,7 @@ class Emitter:
         kind = node.op.kinds[param]
         if kind == "dims":
             if ir.values_in(value):
-                self.namespace["static_dims"] = static_dims
+                self._provide("static_dims", static_dims)
                 return f"static_dims({self._nest(scope, value)})"
             return self._literal(value)
         if kind == "attr":
@@ -383,21 +396,30 @@ class Emitter:
         return self._literal(item)
 
     def _literal(self, value: Any) -> str:
-        return repr(value) if _is_literal(value) else self._hoist("attribute", value)
+        return repr(value) if is_literal(value) else self._hoist("attribute", value, same_number(value))
 
     def _kernel(self, name: str, device: str | None = None) -> str:
         place = (name, device if self.placement.mixed else None)
         if place not in self._kernels:
             kernel = self.backend.kernels[name]
-            kernel = self.placement.kernel(kernel, device) if self.placement.mixed else kernel
-            label = f"k_{name}" if place[1] is None else f"k_{name}_on{device}"
-            self._kernels[place] = self._hoist(label, kernel)
+            if self.placement.mixed:
+                label = f"k_{name}" if device is None else f"k_{name}_on{device}"
+                self._kernels[place] = self._hoist(label, self.placement.kernel(kernel, device), None)
+            else:
+                self._kernels[place] = self._function(f"k_{name}", kernel)
         return self._kernels[place]
 
-    def _hoist(self, label: str, value: Any) -> str:
+    def _function(self, label: str, function: Any) -> str:
+        return self._hoist(label, function, same_object(function))
+
+    def _hoist(self, label: str, value: Any, same: Hashable) -> str:
         name = self._unique(label)
-        self.namespace[name] = value
+        self.meanings[name] = value, same
         return name
+
+    def _provide(self, name: str, function: Any) -> None:
+        """Give one of the reserved names its meaning."""
+        self.meanings[name] = function, same_object(function)
 
 
 def static_dims(item: Any) -> Any:
@@ -433,16 +455,6 @@ def _node(value: Any) -> Node | None:
 
 def _tuple(items: Sequence[str]) -> str:
     return ", ".join(items) + ("," if len(items) == 1 else "")
-
-
-def _is_literal(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return all(_is_literal(x) for x in value)
-    if isinstance(value, slice):
-        return all(_is_literal(x) for x in (value.start, value.stop, value.step))
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or value is Ellipsis or type(value) in (bool, int, str)
 
 
 def _reachable(roots: Iterable[Symbolic]) -> list[Symbolic]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from kcore import random
 from kcore import variables as variables_module
 from kcore.backend import active
 from kcore.errors import DataError, GraphError, ShapeError
-from kcore.graph import ir, phase
+from kcore.graph import code, ir, phase
 from kcore.graph.clone import substitute
 from kcore.graph.emit import Emitter
 from kcore.graph.ir import Symbolic, SymbolicTensor
@@ -143,7 +142,7 @@ class Function:
 
     def source(self, training: int = 0) -> str:
         """The emitted source for the active backend (building it if need be)."""
-        return str(self._executable(training, active.backend()).function.source)
+        return self._executable(training, active.backend()).source
 
     @property
     def feeds(self) -> list[Symbolic]:
@@ -160,26 +159,37 @@ class Executable:
         values = rewriter.rewrite([*owner.outputs, *(value for _, value in owner.updates)])
         outputs, new = values[: len(owner.outputs)], values[len(owner.outputs) :]
         # The compiled code embeds no copy of the phase: it was decided here.
-        emitter = Emitter(backend, rewriter.host, _identifier(owner.name))
-        self._seeds = list(rewriter.sites)
-        feeds = [*rewriter.feeds, rewriter.site_keys] if self._seeds else rewriter.feeds
+        given_seeds = owner.compiled and backend.capabilities.compiles
+        emitter = Emitter(backend, rewriter.host, _identifier(owner.name), given_seeds)
+        self._sites = list(rewriter.sites)
+        feeds = [*rewriter.feeds, rewriter.site_keys] if self._sites else rewriter.feeds
         updates = [(v, value) for (v, _), value in zip(owner.updates, new, strict=True)]
-        self.function = emitter.function(feeds, outputs, updates)
+        emitted = emitter.code(feeds, outputs, updates)
+        self.source = emitted.source
         self.state, self.params, self.uses_key = emitter.state, emitter.params, emitter.uses_key
         self.placement = emitter.placement
         #: Per placeholder: (type, shape, dtype) of native values that need no conversion.
         self.fitting: list[set[Any]] = [set() for _ in owner.feeds]
-        self.draws = self.uses_key or bool(self._seeds)
+        self.draws = self.uses_key or bool(self._sites)
         self._by_value = backend.state_style == "value"
         self._epoch = -1
         self._compiled: Any = None
         self._bound: list[int] = []
-        if self._by_value and self.placement.mixed:
-            self._compiled = self.function  # what is compiled as a whole runs on one device: kernel by kernel instead
-        elif self._by_value:
-            plain = self.function if not owner.compiled else None
-            self._compiled = plain or backend.finalize(self.function, name=owner.name, state=(), params=())
-        self._finalizes = owner.compiled
+        self._refs: Any = None
+        # What is compiled as a whole runs on one device: with several, kernel by kernel instead.
+        finalizes = owner.compiled and not (self._by_value and self.placement.mixed)
+        self._code = code.compiled(backend, emitted, self._specs(feeds), owner.name, finalizes)
+        self._seeds = self._array(emitter.seeds) if emitter.seeds else None
+
+    def _specs(self, feeds: Sequence[Symbolic]) -> Hashable:
+        """Of all that the code is given."""
+        variables = tuple((v.spec, v.device) for v in (*self.state, *self.params))
+        return len(self.state), variables, tuple(x.spec for x in feeds), self.placement.home, self.placement.mixed
+
+    def _array(self, seeds: Sequence[int]) -> Any:
+        """The seeds as a tensor, made once: one more of the inputs of every call."""
+        with self.placement.scope():
+            return self.backend.asarray(np.asarray(seeds, "int32"), "int32")
 
     def __call__(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
         if not self.state:
@@ -196,15 +206,17 @@ class Executable:
     def _run(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
         backend = self.backend
         key = backend.step_key(step) if self.uses_key else None
-        if self._seeds:
-            keys = random.site_keys(step, self._seeds)
+        if self._sites:
+            keys = random.site_keys(step, self._sites)
             inputs = [*inputs, getattr(backend, "feed", backend.asarray)(keys, "int32")]
+        if self._seeds is not None:
+            inputs = [*inputs, self._seeds]
         if self._by_value:
             state = tuple([v.state(backend) for v in self.state])
             params = tuple([v.state(backend) for v in self.params])
             if self.placement.home is not None:
                 state, params = self.placement.moved(state), self.placement.moved(params)
-            outputs, new = self._compiled(state, params, tuple(inputs), key)
+            outputs, new = self._code.call(state, params, tuple(inputs), key)
             if self.placement.mixed:
                 new = [self.placement.moved(value, v.device) for v, value in zip(self.state, new)]
             for variable, value in zip(self.state, new):
@@ -219,10 +231,8 @@ class Executable:
         state = [v.state(backend) for v in self.state]
         params = [v.state(backend) for v in self.params]
         refs = [id(x) for x in (*state, *params)]
-        if not self._finalizes:
-            self._compiled = functools.partial(self.function, state, params)
-        elif self._compiled is None or refs != self._bound:
-            self._compiled = backend.finalize(self.function, name=self.function.__name__, state=state, params=params)
+        if self._compiled is None or refs != self._bound:
+            self._compiled = self._code.bind(state=state, params=params)
             self._bound = refs
             self._refs = (state, params)  # keeps ids from being reused
         self._epoch = variables_module.storage_epoch

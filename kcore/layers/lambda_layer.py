@@ -8,15 +8,16 @@ from typing import Any, Self
 import numpy as np
 
 from kcore import backend as K
-from kcore.errors import ArgumentError, UnsafeFileError
+from kcore.errors import ArgumentError, UnknownNameError, UnsafeFileError
 from kcore.layers.base import Layer
-from kcore.utils.objects import deserialize_keras_object, has_arg
+from kcore.utils.custom_objects import get_custom_objects, get_registered_name
+from kcore.utils.objects import deserialize_keras_object, has_arg, import_object
 
 Shape = tuple[Any, ...]
 
 
 class FunctionName(str):
-    """The name of a function in a configuration; in this process it still knows the function.
+    """The name of a function in a configuration (`package>name` if registered); in this process it knows the function.
 
     So a copy of a layer made from its configuration keeps working, while a file holds the name alone.
     """
@@ -25,7 +26,8 @@ class FunctionName(str):
     function: Callable[..., Any]
 
     def __new__(cls, function: Callable[..., Any]) -> Self:
-        self = super().__new__(cls, getattr(function, "__name__", type(function).__name__))
+        named = function if hasattr(function, "__name__") else type(function)
+        self = super().__new__(cls, get_registered_name(named))
         self.function = function
         return self
 
@@ -46,7 +48,9 @@ class Lambda(Layer):
         mask: a tensor, or a function of (inputs, mask); None stops masks here.
         arguments: further keyword arguments of the function.
 
-    A file keeps the function's name only; reading it back needs the function in `custom_objects`.
+    A file keeps the function's name only. Reading it back needs the function: registered
+    (`register_keras_serializable`), or in `custom_objects` under its name or the layer's. Byte code in files of other
+    programs never runs.
     """
 
     def __init__(
@@ -128,41 +132,57 @@ class Lambda(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
-        """A layer from the result of `get_config`; functions come from `custom_objects` by name."""
+        """A layer from the result of `get_config`; functions come from `custom_objects` or registration, by name.
+
+        Raises:
+            UnsafeFileError: the configuration holds byte code, or names a function that has no name of its own.
+            UnknownNameError: it names a function that nobody knows.
+        """
         given = dict(config)
         name = str(given.get("name", "lambda"))
+        module = given.pop("module", None)  # where other programs say that the function was defined
         kind = given.pop("function_type", "function")
-        given["function"] = _function(name, given.get("function"), kind, "function", custom_objects)
+        given["function"] = _function(name, given.get("function"), kind, "function", module, custom_objects)
+        module = given.pop("output_shape_module", None)
         kind = given.pop("output_shape_type", "raw")
         if kind != "raw":
             key = f"{name}_output_shape"
-            given["output_shape"] = _function(key, given["output_shape"], kind, "output_shape function", custom_objects)
-        given["arguments"] = {k: _array(v) for k, v in (given.get("arguments") or {}).items()}
-        given.pop("module", None)  # other Keras versions say where the function was defined
-        given.pop("output_shape_module", None)
+            shape = given.get("output_shape")
+            given["output_shape"] = _function(key, shape, kind, "output_shape function", module, custom_objects)
+        arguments = given.get("arguments") or {}
+        if not isinstance(arguments, Mapping):
+            raise ArgumentError(f"Lambda layer {name!r}: `arguments` is a dictionary, got {arguments!r}.")
+        given["arguments"] = {k: _array(v) for k, v in arguments.items()}
         return cls(**given)
 
 
 def _function(
-    name: str, value: Any, kind: str, what: str, custom_objects: Mapping[str, Any] | None
+    name: str, value: Any, kind: Any, what: str, module: Any, custom_objects: Mapping[str, Any] | None
 ) -> Callable[..., Any]:
     """The function that a configuration means: the caller's by the layer's name or its own, never code of the file."""
-    if custom_objects and name in custom_objects:
-        return custom_objects[name]  # type: ignore[no-any-return]
-    if kind == "lambda":
+    for known in (custom_objects or {}, get_custom_objects()):
+        if name in known:
+            return known[name]  # type: ignore[no-any-return]
+    if kind == "lambda" or not isinstance(value, str):
         raise UnsafeFileError(
-            f"The Lambda layer {name!r} was saved with its function as Python byte code, which kcore never runs: a "
+            f"The Lambda layer {name!r} was saved with its {what} as Python byte code, which kcore never runs: a "
             f"file could bring any program. Pass the {what} yourself: `custom_objects={{{name!r}: my_function}}`."
         )
     if kind != "function":
         raise TypeError(f"Lambda layer {name!r}: unknown function type {kind!r}; expected 'function'.")
-    known = {str(value): value.function} if isinstance(value, FunctionName) else {}
-    if value == "<lambda>" and not known:
+    itself = {str(value): value.function} if isinstance(value, FunctionName) else {}
+    if value == "<lambda>" and not itself:
         raise UnsafeFileError(
             f"The Lambda layer {name!r} was saved with a function without a name (a Python lambda), which a file "
             f"cannot hold. Pass it yourself: `custom_objects={{{name!r}: my_function}}`."
         )
-    return deserialize_keras_object(value, known, custom_objects, f"{what} in Lambda layer {name!r}")  # type: ignore[no-any-return]
+    try:
+        return deserialize_keras_object(value, itself, custom_objects, f"{what} in Lambda layer {name!r}")  # type: ignore[no-any-return]
+    except UnknownNameError:
+        imported = import_object(module, value)
+        if imported is None:
+            raise
+        return imported  # type: ignore[no-any-return]
 
 
 def _plain(value: Any) -> Any:
@@ -171,9 +191,13 @@ def _plain(value: Any) -> Any:
 
 
 def _array(value: Any) -> Any:
-    if isinstance(value, Mapping) and value.get("type") == "ndarray":
-        return np.array(value["value"])
-    return value
+    """An argument from its form in JSON: arrays of numbers again."""
+    if not isinstance(value, Mapping) or value.get("type") != "ndarray":
+        return value
+    array = np.array(value.get("value"))
+    if array.dtype.kind not in "biuf":
+        raise ArgumentError(f"An array in a configuration holds numbers, got {str(value)[:200]}.")
+    return array
 
 
 __all__: Sequence[str] = ("FunctionName", "Lambda")

@@ -80,7 +80,7 @@ class _LocallyConnected(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
+        config = {
             **super().get_config(),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
@@ -91,6 +91,7 @@ class _LocallyConnected(Layer):
             "activity_regularizer": regularizers.serialize(self.activity_regularizer),
             **parameters.described(self, "kernel", "bias"),
         }
+        return parameters.in_order(self, config)
 
 
 class LocallyConnected1D(_LocallyConnected):
@@ -182,4 +183,4 @@ class LocallyConnected2D(_LocallyConnected):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "data_format": self.data_format}
+        return parameters.in_order(self, {**super().get_config(), "data_format": self.data_format})

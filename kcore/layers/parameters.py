@@ -5,6 +5,7 @@ Layers keep the three as attributes of those names; here they are read, written 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,8 +32,18 @@ def keep_from(layer: Any, arguments: Mapping[str, Any]) -> None:
 
 def described(layer: Any, *weights: str) -> dict[str, Any]:
     """The configuration of those of the three that the layer has, by weight: `described(self, "kernel", "bias")`."""
-    names = {f"{weight}_{kind}": room for weight in weights for kind, room in _ROOMS.items()}
+    names = {f"{weight}_{kind}": room for kind, room in _ROOMS.items() for weight in weights}
     return {name: room.serialize(getattr(layer, name)) for name, room in names.items() if hasattr(layer, name)}
+
+
+def in_order(layer: Any, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with what the layer's constructor takes in the constructor's order, behind all the rest.
+
+    So the text of a model is that of Keras 2.
+    """
+    own = [name for name in inspect.signature(type(layer).__init__).parameters if name in config]
+    rest = {name: value for name, value in config.items() if name not in own}
+    return {**rest, **{name: config[name] for name in own}}
 
 
 def make(

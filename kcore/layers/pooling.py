@@ -45,13 +45,8 @@ class _Pooling(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "pool_size": self.pool_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "data_format": self.data_format,
-        }
+        names = ("strides", "pool_size", "padding") if self.rank == 1 else ("pool_size", "padding", "strides")
+        return {**super().get_config(), **{n: getattr(self, n) for n in names}, "data_format": self.data_format}
 
 
 class _Pooling1D(_Pooling):

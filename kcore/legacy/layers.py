@@ -8,6 +8,7 @@ from typing import Any
 
 from kcore import activations, constraints, initializers, regularizers
 from kcore import backend as K
+from kcore.layers import parameters
 from kcore.layers.base import InputSpec, Layer
 from kcore.layers.convolutional import AtrousConvolution1D, AtrousConvolution2D
 from kcore.layers.convolutional_recurrent import ConvRNN2D
@@ -112,7 +113,8 @@ class MaxoutDense(_Keras1Dense):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "output_dim": self.output_dim, "nb_feature": self.nb_feature}
+        own = {"output_dim": self.output_dim, "init": initializers.serialize(self.init), "nb_feature": self.nb_feature}
+        return {**Layer.get_config(self), **own, **super().get_config()}
 
 
 class Highway(_Keras1Dense):
@@ -160,7 +162,7 @@ class Highway(_Keras1Dense):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}
+        return parameters.in_order(self, {**super().get_config(), "activation": activations.serialize(self.activation)})
 
 
 class _OwnStep:

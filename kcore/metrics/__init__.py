@@ -85,8 +85,8 @@ _FUNCTIONS = (
 _CLASSES = (
     AUC, Accuracy, BinaryAccuracy, BinaryCrossentropy, CategoricalAccuracy, CategoricalCrossentropy, CategoricalHinge,
     CosineSimilarity, FalseNegatives, FalsePositives, Hinge, KLDivergence, LogCoshError, Mean, MeanAbsoluteError,
-    MeanAbsolutePercentageError, MeanIoU, MeanSquaredError, MeanSquaredLogarithmicError, Poisson,
-    Precision, Recall, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy,
+    MeanAbsolutePercentageError, MeanIoU, MeanSquaredError, MeanSquaredLogarithmicError, Poisson, Precision,
+    Recall, RootMeanSquaredError, SensitivityAtSpecificity, SparseCategoricalAccuracy,
     SparseCategoricalCrossentropy, SparseTopKCategoricalAccuracy, SpecificityAtSensitivity, SquaredHinge, Sum,
     TopKCategoricalAccuracy, TrueNegatives, TruePositives,
 )  # fmt: skip

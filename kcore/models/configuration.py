@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import heapq
 import io
 import json
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -241,26 +243,34 @@ def _required(config: Any, key: str, what: str) -> Any:
 
 
 def _connect(entries: Sequence[Mapping[str, Any]], created: Mapping[str, Any]) -> None:
-    """Call the layers as the configuration says; a call waits until its inputs exist."""
-    waiting = {id(entry): list(entry.get("inbound_nodes") or ()) for entry in entries}
-    while any(waiting.values()):
-        progress = False
-        for entry in entries:
-            calls = waiting[id(entry)]
-            layer = created[entry.get("name") or entry["config"]["name"]]
-            while calls and _call(layer, calls[0], created):
-                calls.pop(0)
-                progress = True
-        if not progress:
-            stuck = sorted(str(entry.get("name")) for entry in entries if waiting[id(entry)])
-            raise FileFormatError(
-                f"Improperly formatted model config: the inputs of {', '.join(stuck)} are computed by no layer of the "
-                "model."
-            )
+    """Call the layers as the configuration says; a call waits until its inputs exist.
+
+    As if one passed over the layers again and again, but only those are looked at whose inputs may have come.
+    """
+    layers = [created[entry.get("name") or entry["config"]["name"]] for entry in entries]
+    calls = [deque(entry.get("inbound_nodes") or ()) for entry in entries]
+    waiting: dict[str, list[int]] = {}  # by the layer that has to be called before
+    ready = [(0, index) for index in range(len(entries))]  # pass, place in the pass
+    while ready:
+        turn, index = heapq.heappop(ready)
+        while calls[index]:
+            missing = _call(layers[index], calls[index][0], created)
+            if missing is not None:
+                waiting.setdefault(missing, []).append(index)
+                break
+            calls[index].popleft()
+            for other in waiting.pop(layers[index].name, ()):
+                heapq.heappush(ready, (turn + (other <= index), other))
+    stuck = sorted(str(entry.get("name")) for entry, left in zip(entries, calls, strict=True) if left)
+    if stuck:
+        raise FileFormatError(
+            f"Improperly formatted model config: the inputs of {', '.join(stuck[:20])} are computed by no layer of the "
+            "model."
+        )
 
 
-def _call(layer: Any, inputs: Sequence[Sequence[Any]], created: Mapping[str, Any]) -> bool:
-    """Call the layer on the outputs that the entries name; False when one does not exist yet."""
+def _call(layer: Any, inputs: Sequence[Sequence[Any]], created: Mapping[str, Any]) -> str | None:
+    """Call the layer on the outputs that the entries name; when one does not exist yet, the name of its layer."""
     tensors: list[Any] = []
     arguments: Mapping[str, Any] = {}
     if inputs and isinstance(inputs[0], str):  # one input, without the list around it
@@ -278,12 +288,12 @@ def _call(layer: Any, inputs: Sequence[Sequence[Any]], created: Mapping[str, Any
             )
         nodes = created[data[0]]._inbound_nodes
         if len(nodes) <= data[1]:
-            return False
+            return created[data[0]].name  # type: ignore[no-any-return]
         tensors.append(nodes[data[1]].output_tensors[data[2]])
         arguments = data[3] if len(data) == 4 else {}
     if tensors:
         layer(unpack_singleton(tensors), **arguments)
-    return True
+    return None
 
 
 def _tensor(created: Mapping[str, Any], end: Sequence[Any]) -> Any:

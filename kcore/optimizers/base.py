@@ -19,9 +19,12 @@ from kcore.graph.updates import as_pairs, hidden
 
 #: Entries that configurations written by other Keras versions carry and that say nothing here.
 _FOREIGN_KEYS = frozenset({
-    "name", "is_legacy_optimizer", "jit_compile", "use_ema", "ema_momentum", "ema_overwrite_frequency", "centered",
+    "name", "is_legacy_optimizer", "jit_compile", "use_ema", "ema_momentum", "ema_overwrite_frequency",
     "global_clipnorm", "weight_decay", "loss_scale_factor", "gradient_accumulation_steps", "schedule_decay_steps",
 })  # fmt: skip
+
+#: Arguments that all optimizers take.
+_CLIPPING = ("clipnorm", "clipvalue", "clip_each")
 
 
 class Hyperparameter:
@@ -66,6 +69,7 @@ class Optimizer:
     Args:
         clipnorm: gradients are scaled down together so that their global norm is at most this.
         clipvalue: each gradient entry is clipped to [-clipvalue, clipvalue].
+        clip_each: the norm of each gradient by itself is at most `clipnorm`, as in tf.keras and Keras 3.
     """
 
     learning_rate = Hyperparameter()
@@ -81,10 +85,10 @@ class Optimizer:
 
     def __init__(self, **kwargs: Any) -> None:
         for key in kwargs:
-            if key not in ("clipnorm", "clipvalue"):
+            if key not in _CLIPPING:
                 raise TypeError(
                     f"{type(self).__name__} got an unexpected argument {key!r}. Besides its own arguments an optimizer "
-                    "takes 'clipnorm' and 'clipvalue'."
+                    "takes 'clipnorm', 'clipvalue' and 'clip_each'."
                 )
         self.__dict__.update(kwargs)
         self.updates: list[Any] = []
@@ -129,7 +133,9 @@ class Optimizer:
 
     def _clipped(self, grads: list[Any]) -> list[Any]:
         clipnorm, clipvalue = getattr(self, "clipnorm", None), getattr(self, "clipvalue", None)
-        if clipnorm is not None and clipnorm > 0:
+        if clipnorm is not None and clipnorm > 0 and getattr(self, "clip_each", False):
+            grads = [clip_norm(g, clipnorm, K.sqrt(K.sum(K.square(g)))) for g in grads]
+        elif clipnorm is not None and clipnorm > 0:
             norm = K.sqrt(sum(K.sum(K.square(g)) for g in grads))
             grads = [clip_norm(g, clipnorm, norm) for g in grads]
         if clipvalue is not None and clipvalue > 0:
@@ -220,7 +226,7 @@ class Optimizer:
 
     def get_config(self) -> dict[str, Any]:
         """Constructor arguments, hyperparameters with their present values."""
-        return {key: getattr(self, key) for key in ("clipnorm", "clipvalue") if hasattr(self, key)}
+        return {key: getattr(self, key) for key in _CLIPPING if hasattr(self, key)}
 
     def _values(self, *names: str) -> dict[str, float]:
         return {name: float(K.get_value(getattr(self, name))) for name in names}

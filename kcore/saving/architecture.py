@@ -6,10 +6,10 @@ import re
 from typing import Any, ClassVar, Final
 
 from kcore.errors import FileFormatError
+from kcore.saving import limits, text
 from kcore.saving.description import Description
 from kcore.saving.formats import FileFormat, LoadOptions
 from kcore.saving.source import Source, Target
-from kcore.saving.text import parse_json, parse_yaml
 
 #: How much of a file is looked at to recognise it.
 _START: Final = 512
@@ -24,9 +24,9 @@ class _Text(FileFormat):
 
     def save_architecture(self, model: Any, target: Target) -> None:
         """The model's configuration."""
-        text = getattr(model, f"to_{self.name}")()
+        content = getattr(model, f"to_{self.name}")().encode("utf-8")
         with target.binary() as stream:
-            stream.write(text.encode("utf-8"))
+            stream.write(content)
 
     def load_architecture(self, source: Source, options: LoadOptions) -> Any:
         """The model, with new weights."""
@@ -48,7 +48,7 @@ class _Text(FileFormat):
         versions = {"keras": config.get("keras_version"), "backend": config.get("backend")}
         return Description(self.title, {k: str(v) for k, v in versions.items() if v}, config)
 
-    def _parse(self, text: str, where: str) -> Any:
+    def _parse(self, content: bytes, where: str) -> Any:
         raise NotImplementedError
 
 
@@ -64,8 +64,8 @@ class Json(_Text):
         """Text that begins with a brace."""
         return source.start(_START).removeprefix(_BOM).lstrip().startswith(b"{")
 
-    def _parse(self, text: str, where: str) -> Any:
-        return parse_json(text, where)
+    def _parse(self, content: bytes, where: str) -> Any:
+        return text.parse_json(content, where)
 
 
 class Yaml(_Text):
@@ -80,17 +80,13 @@ class Yaml(_Text):
         """Lines that begin with one of the keys of a model."""
         return _YAML_KEYS.search(source.start(_START)) is not None
 
-    def _parse(self, text: str, where: str) -> Any:
-        return parse_yaml(text, where)
+    def _parse(self, content: bytes, where: str) -> Any:
+        return text.parse_yaml(content, where)
 
 
-def _content(source: Source) -> str:
+def _content(source: Source) -> bytes:
     with source.binary() as stream:
-        content = stream.read()
-    try:
-        return content.removeprefix(_BOM).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{source.name!r} is damaged: it is no UTF-8 text ({error}).") from error
+        return stream.read(max(limits.JSON_BYTES, limits.YAML_BYTES) + 1)
 
 
 JSON = Json()

@@ -59,7 +59,8 @@ def load_model(
     """
     source = Source(filepath)
     options = LoadOptions(dict(custom_objects or {}), compile, safe_mode)
-    with limits.reading(source.name), trusting(not safe_mode), deferring():  # initial values only for what is missing
+    # Initial values are made only for what the file does not hold.
+    with limits.reading(source.name), trusting(not safe_mode), deferring():
         return formats.of(source).load_model(source, options)
 
 

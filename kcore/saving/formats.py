@@ -163,27 +163,36 @@ def _built_in() -> tuple[FileFormat, ...]:
     return tuple(found)
 
 
-def known() -> dict[str, FileFormat]:
-    """All formats by name: those of the core, then those of plug-ins, which cannot take a name of the core's."""
-    formats = {form.name: form for form in _built_in()}
+@cache
+def _plugged_in() -> tuple[FileFormat, ...]:
+    """The formats of plug-ins, looked for once. They cannot take a name of the core's, nor one of each other's."""
+    found: list[FileFormat] = []
     for form in plugin.file_formats():
-        if form.name in formats and formats[form.name] is not form:
-            warnings.warn(f"The file format {form!r} is left out: there is one named {form.name!r}.", stacklevel=2)
-        formats.setdefault(form.name, form)
-    return formats
+        if form.name in {taken.name for taken in (*_built_in(), *found)}:
+            warnings.warn(
+                f"The file format {form!r} of a plug-in is left out: there is one named {form.name!r} already.",
+                stacklevel=2,
+            )
+        else:
+            found.append(form)
+    return tuple(found)
+
+
+def known() -> dict[str, FileFormat]:
+    """All formats by name: those of plug-ins, then those of the core. A file is tried in this order.
+
+    Plug-ins are asked first, since theirs may be a special kind of HDF5 or of zip archive.
+    """
+    return {form.name: form for form in (*_plugged_in(), *_built_in())}
 
 
 def of(source: Source) -> FileFormat:
-    """The format of a content. Raises FileFormatError when no format knows it.
-
-    Plug-ins are asked first: theirs may be a special kind of HDF5 or of zip archive.
-    """
-    formats = known()
-    built_in = _built_in()
-    for form in (*(form for form in formats.values() if form not in built_in), *built_in):
+    """The format of a content. Raises FileFormatError when no format knows it."""
+    formats = known().values()
+    for form in formats:
         if form.recognizes(source):
             return form
-    raise _unknown(source, ", ".join(form.title for form in formats.values()))
+    raise _unknown(source, ", ".join(form.title for form in formats))
 
 
 def named(name: str) -> FileFormat:

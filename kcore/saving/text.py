@@ -58,7 +58,7 @@ def parse_yaml(text: str | bytes | bytearray, name: str = "YAML") -> Any:
         value = yaml.load(text, Loader=_loader())
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, FileFormatError):
-            raise type(error)(f"{name!r}: {error}") from error
+            raise type(error)(f"{name!r} is not valid YAML for a model: {error}.") from error
         raise FileFormatError(f"{name!r} is not valid YAML: {_reason(error)}.") from error
     limits.check_config(value, name)
     return value
@@ -102,7 +102,7 @@ def _loader() -> Any:
 
         def refuse(self, node: Any) -> Any:
             """Whatever else a tag asks for."""
-            raise UnsafeFileError(f"the tag {str(node.tag)[:200]!r} asks for what is no plain data; nothing of it was run")
+            raise UnsafeFileError(f"the tag {str(node.tag)[:200]!r} asks for more than plain data; nothing was run")
 
     for kind in ("null", "bool", "int", "float", "seq", "str"):
         tag = f"tag:yaml.org,2002:{kind}"
@@ -120,9 +120,9 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for key, value in pairs:
         if not isinstance(key, str):
-            raise ValueError(f"a key is text, not {key!r}"[:200])
+            raise FileFormatError(f"a key is text, not {key!r}"[:200])
         if key in found:
-            raise ValueError(f"the key {key!r} comes twice"[:200])
+            raise FileFormatError(f"the key {key!r} comes twice"[:200])
         found[key] = value
     return found
 

@@ -1,12 +1,13 @@
 """Names in configurations to objects and back: custom objects, and closed tables of known classes.
 
 A configuration names classes and functions. A name is looked up in the caller's custom objects, then in those in
-scope, then in the table of the room that reads it. Nothing that a file brought runs. Nothing is imported by name either,
+scope, then in the table of the room that reads it. Nothing that a file brought runs. Nothing is imported by name,
 unless the caller trusts the file (`safe_mode=False`): then installed modules that it names.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -32,13 +33,20 @@ def has_arg(fn: Any, name: str, accept_all: bool = False) -> bool:
     (True, False, True)
     """
     try:
-        parameters = inspect.signature(fn).parameters
+        of_class = inspect.ismethod(fn) and isinstance(fn.__self__, type)
+        parameters = _parameters(fn) if of_class else inspect.signature(fn).parameters
     except (TypeError, ValueError):  # some builtins have no signature
         return False
     parameter = parameters.get(name)
     if parameter is None:
         return accept_all and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+
+
+@functools.lru_cache(maxsize=256)
+def _parameters(fn: Any) -> Mapping[str, inspect.Parameter]:
+    """Those of a class's method, such as `from_config`, which are asked for with each object in a configuration."""
+    return inspect.signature(fn).parameters
 
 
 def serialize_keras_object(instance: Any) -> Any:
@@ -79,8 +87,9 @@ def find_object(
     known = sorted(k for k in (module_objects or {}) if not k.startswith("_"))
     hint = suggestion(name, known)
     listed = ", ".join(known) if known else "none"
+    name = name[:200]
     raise UnknownNameError(
-        f"Unknown {kind}: {name[:200]}.{hint} Pass your own in `custom_objects={{{name[:200]!r}: ...}}`. Known: {listed}."
+        f"Unknown {kind}: {name}.{hint} Pass your own in `custom_objects={{{name!r}: ...}}`. Known: {listed}."
     )
 
 
@@ -122,7 +131,8 @@ def deserialize_keras_object(
     if isinstance(identifier, str):
         return find_object(identifier, module_objects, custom_objects, printable_module_name)
     raise ArgumentError(
-        f"Could not interpret serialized {printable_module_name}: {_short(identifier)}. Expected a name or a dictionary."
+        f"Could not interpret serialized {printable_module_name}: {_short(identifier)}. Expected a name or a "
+        "dictionary."
     )
 
 

@@ -127,10 +127,12 @@ def stir(model, seed=0):
 
 def predict(model, batch):
     """Predictions as a list of arrays."""
-    if hasattr(model, "reset_states"):
-        model.reset_states()
+    for layer in [model] if hasattr(model, "reset_states") else model.layers:  # Keras 3 asks the layers themselves
+        for name in ("reset_states", "reset_state"):
+            if hasattr(layer, name) and (layer is model or getattr(layer, "stateful", False)):
+                getattr(layer, name)()
     found = model.predict(_one_or_list(batch["x"]), batch_size=len(batch["x"][0]), verbose=0)
-    return [np.asarray(a) for a in (found if isinstance(found, list) else [found])]
+    return [np.asarray(a) for a in (found if isinstance(found, (list, tuple)) else [found])]
 
 
 def losses(model, batch, steps=3):

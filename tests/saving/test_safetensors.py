@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as arrays
 import kcore as keras
 from kcore import layers
 from kcore.errors import ArgumentError, FileFormatError, ShapeError
+from kcore.saving import limits
 from kcore.saving.safetensors import container
 
 X = np.random.RandomState(0).rand(4, 6).astype("float32")
@@ -135,7 +136,7 @@ def test_a_damaged_file_is_told(message, header, size):
 
 
 def test_the_header_is_bounded_before_it_is_read():
-    size = container.HEADER_LIMIT + 1
+    size = limits.SAFETENSORS_HEADER_BYTES + 1
     with pytest.raises(FileFormatError, match="at most 16777216 are read"):
         container.read_header(io.BytesIO(size.to_bytes(8, "little") + bytes(size)), "a file")
     with pytest.raises(FileFormatError, match="is cut off"):

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import warnings
+import weakref
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from kcore import Model, layers
+from kcore.backend import clear_session
 from kcore.backend.active import backend_scope, load
 from kcore.backend.protocol import Backend
 from kcore.errors import BackendError, DTypeError
+from kcore.graph import code
 from kcore.graph.function import Function, placeholder
 from kcore.graph.ir import TensorSpec
 from kcore.graph.passes import STRUCTURAL
@@ -159,7 +164,7 @@ def test_weakly_typed_results_cause_no_second_compilation():
     state = (backend.new_state(np.float32(0), "float32", "v"),)
     for _ in range(3):
         _, state = call(state, (np.float32(1),), (), None)
-    assert call._cache_size() == 1
+    assert call.shapes() == 1
 
 
 def test_swapping_two_variables():
@@ -307,3 +312,38 @@ def test_settings_after_the_start_are_refused_and_before_it_taken():
 def test_waiting_for_values():
     backend.synchronize(backend.asarray([1.0]))
     backend.synchronize()
+
+
+# --- how often code is compiled ---------------------------------------------------------------------------------------
+
+
+def test_five_rounds_of_one_model_compile_once_and_keep_no_weights():
+    code.forget()
+    compiled, gone = [], []
+    for _ in range(5):
+        x = layers.Input((4,))
+        model = Model(x, layers.Dense(2)(layers.Dropout(0.5)(layers.Dense(3)(x))))
+        model.compile("adam", "mse")
+        model.fit(np.ones((5, 4)), np.ones((5, 2)), batch_size=3, verbose=0)
+        model.predict(np.ones((5, 4)))
+        gone += [weakref.ref(x) for v in (*model.weights, *model.optimizer.weights) for x in (v, v._native)
+                 if isinstance(x, (Variable, jax.Array))]  # fmt: skip
+        del model, x
+        clear_session()
+        compiled.append([kept.call.shapes() for kept in code._kept.values()])
+    gc.collect()
+    assert compiled[0]
+    assert compiled == compiled[:1] * 5
+    assert len(gone) > 100
+    assert not [found for x in gone if (found := x()) is not None]
+
+
+def test_one_function_stays_compiled_for_so_many_shapes(monkeypatch):
+    monkeypatch.setattr("kcore_jax.backend.SHAPES_KEPT", 2)
+    call = backend.finalize(lambda s, p, i, k: ((i[0] + 1,), ()), name="f", state=(), params=())
+    found = []
+    for size in (1, 2, 1, 2, 3, 1):
+        (y,), _ = call((), (), (np.zeros(size, "float32"),), None)
+        assert y.tolist() == [1] * size
+        found.append(call.shapes())
+    assert found == [1, 2, 2, 2, 3, 1]

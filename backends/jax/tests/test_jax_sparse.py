@@ -37,9 +37,9 @@ def test_batches_of_about_as_many_entries_share_an_executable():
     f = K.function([x], [K.dot(x, K.ones((8, 1)))])
     for n in (9, 12, 16):
         f([with_entries(n)])
-    assert f._executables["jax", 0, False]._compiled._cache_size() == 1
+    assert f._executables["jax", 0, False]._code.call.shapes() == 1
     f([with_entries(17)])
-    assert f._executables["jax", 0, False]._compiled._cache_size() == 2
+    assert f._executables["jax", 0, False]._code.call.shapes() == 2
 
 
 def test_padding_stays_outside_joined_tensors():

@@ -15,9 +15,9 @@ from kcore.graph.updates import update
 from kcore.ops import REGISTRY
 from kcore.ops.control import branch, loop, repeat_while
 from kcore.variables import Variable
-from kcore_tf.backend import COMPILE_VARIABLE
 from kcore_tf.kernels import INPLACE, KERNELS
 from kcore_tf.kernels.random import fold_key, step_key
+from kcore_tf.traces import COMPILE_VARIABLE
 
 K = {name: op.public for name, op in REGISTRY.items()}
 RNG = np.random.default_rng(2)

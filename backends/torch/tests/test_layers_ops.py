@@ -188,6 +188,10 @@ def test_batch_normalization_with_given_moments(axis, agree_on):
 # --- recurrence -------------------------------------------------------------------------------------------------------
 
 MASK = np.array([[True, True, False, True], [False, True, True, False]])
+MASKS = {
+    "scattered": MASK, "padded": np.array([[1, 1, 0, 0], [1, 1, 1, 0]]) > 0, "full": np.ones((2, 4), bool),
+    "nothing": np.zeros((2, 4), bool), "nothing of one": np.array([[0, 0, 0, 0], [0, 1, 1, 1]]) > 0,
+}  # fmt: skip
 FLAGS = list(itertools.product([False, True], [False, True]))
 
 
@@ -205,8 +209,14 @@ def test_the_fused_lstm(bias, flags, agree_on):
     check_lstm(agree_on, bias, flags=flags)
 
 
+@pytest.mark.parametrize("flags", FLAGS)
+@pytest.mark.parametrize("mask", MASKS)
+def test_the_fused_loops_on_masked_sequences(mask, flags, agree_on):
+    check_lstm(agree_on, mask=MASKS[mask], flags=flags)
+    check_gru(agree_on, bias=2, mask=MASKS[mask], flags=flags)
+
+
 def test_other_lstms_are_computed_by_their_definition(agree_on):
-    check_lstm(agree_on, mask=MASK)
     check_lstm(agree_on, recurrent_activation="hard_sigmoid")
 
 
@@ -226,12 +236,13 @@ def test_the_fused_gru(bias, flags, agree_on):
 
 def test_other_grus_are_computed_by_their_definition(agree_on):
     check_gru(agree_on, reset_after=False)
-    check_gru(agree_on, bias=2, mask=MASK)
+    check_gru(agree_on, reset_after=False, mask=MASK)
 
 
-def test_second_derivatives_flow_through_the_fused_loops(agree_on):
-    arrays = [RNG.standard_normal(s) for s in ((2, 3, 3), (2, 4), (2, 4), (3, 16), (4, 16), (16,))]
-    lstm = op("lstm", activation="tanh", recurrent_activation="sigmoid", mask=None, return_sequences=True,
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_second_derivatives_flow_through_the_fused_loops(mask, agree_on):
+    arrays = [RNG.standard_normal(s) for s in ((2, 4, 3), (2, 4), (2, 4), (3, 16), (4, 16), (16,))]
+    lstm = op("lstm", activation="tanh", recurrent_activation="sigmoid", mask=mask, return_sequences=True,
               go_backwards=False)  # fmt: skip
     agree_on(lstm, *arrays, second=True)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from kcore import activations
 from kcore import backend as K
+from kcore.layers import parameters
 from kcore.layers.keras1 import RECURRENT, accepts_keras1
 from kcore.layers.recurrent.cell import Pass, RecurrentCell, dropped, known_name
 from kcore.layers.recurrent.own_cell import OwnCellRNN, over
@@ -123,12 +124,13 @@ class GRUCell(RecurrentCell):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
+        config = {
             **super().get_config(),
             "recurrent_activation": activations.serialize(self.recurrent_activation),
             "implementation": self.implementation,
             "reset_after": self.reset_after,
         }
+        return parameters.in_order(self, config)
 
 
 @over(GRUCell)

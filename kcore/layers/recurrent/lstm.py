@@ -98,12 +98,13 @@ class LSTMCell(RecurrentCell):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {
+        config = {
             **super().get_config(),
             "recurrent_activation": activations.serialize(self.recurrent_activation),
             "unit_forget_bias": self.unit_forget_bias,
             "implementation": self.implementation,
         }
+        return parameters.in_order(self, config)
 
 
 @over(LSTMCell)

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from kcore import regularizers
+from kcore.layers import parameters
 from kcore.layers.recurrent.rnn import RNN
 
 L = TypeVar("L", bound=type)
@@ -60,8 +61,10 @@ class OwnCellRNN(RNN):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        penalty = regularizers.serialize(self.activity_regularizer)
-        return {**self.cell.get_config(), **self._config_without_cell(), "activity_regularizer": penalty}
+        base = self._config_without_cell()
+        own = {**self.cell.get_config(), "activity_regularizer": regularizers.serialize(self.activity_regularizer)}
+        own = {name: value for name, value in own.items() if name not in base}
+        return {**base, **parameters.in_order(self, own)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Any:  # type: ignore[override]

@@ -56,7 +56,7 @@ class SymbolTables:
         text = names.text(name) if names else b""
         if kept == 2 and names:
             names.text(scratch.number(4))
-            return Link(text, None, "soft link")
+            return Link(text, None, "a soft link")
         at.require(kept in (0, 1), "has an entry of an unknown kind")
         if kept == 1:
             where = (scratch.number(), scratch.number())

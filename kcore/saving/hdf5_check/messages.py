@@ -47,10 +47,10 @@ def dataspace(at: Cursor) -> tuple[int, ...] | None:
         at.take(4)
         kind = 1 if rank else 0
     at.require(kind <= 2 and (kind == 1 or not rank), "declares no shape that is known")
-    shape = tuple(at.number() for _ in range(rank))
+    shape = at.numbers("Q" * rank)
     at.require(all(n <= MAX_DIMENSION for n in shape), f"declares the shape {shape}")
     if flags & 1:
-        most = [at.number() for _ in range(rank)]
+        most = at.numbers("Q" * rank)
         at.require(all(m >= n for m, n in zip(most, shape, strict=True)), "is larger than it may be")
     at.require(math.prod(shape) <= MAX_DIMENSION, f"declares the shape {shape}")
     return None if kind == 2 else shape
@@ -156,4 +156,4 @@ def link(at: Cursor) -> Link:
     if kind == 0:
         return Link(name, at.number())
     at.take(at.number(2))
-    return Link(name, None, {1: "soft link", 64: "external link"}.get(kind, "user-defined link"))
+    return Link(name, None, {1: "a soft link", 64: "an external link"}.get(kind, "a user-defined link"))

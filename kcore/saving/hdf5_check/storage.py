@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-
 from kcore.saving import limits
 from kcore.saving.hdf5_check.file import UNDEFINED, Cursor, File
 from kcore.saving.hdf5_check.messages import FILTERS, Type
@@ -29,14 +28,15 @@ def check(file: File, dataset: Dataset, where: str, chunk_rank: int) -> None:
     at, kind = dataset.layout, dataset.type
     if at is None or kind is None:
         file.fail(f"{where} is a dataset without layout or type")
-    if kind.kind in ("other", "bytes"):
-        file.note(where, f"an array of type {kind.title}: not read")
+    if kind.kind == "other" or (kind.kind == "bytes" and kind.size != 2):  # Keras 3 keeps bfloat16 as two bytes
+        file.note(where, f"an array of type {kind.title}: not read", "object")
     if dataset.external:
-        file.note(where, "values in another file (external storage): not followed")
+        file.note(where, "values in another file (external storage): not followed", "storage")
         return
     unknown = [n for n in dataset.filters if n not in FILTERS]
     if unknown:
-        file.note(where, f"compressed by filter {unknown[0]}, which needs a plug-in of libhdf5: none is loaded")
+        told = f"compressed by filter {unknown[0]}, which needs a plug-in of libhdf5: none is loaded"
+        file.note(where, told, "object")
         return
     at.require(dataset.fill in (0, kind.size) or kind.kind == "varying text", "has a fill value of another size")
     size = 0 if dataset.shape is None else math.prod(dataset.shape) * kind.size
@@ -48,11 +48,17 @@ def check(file: File, dataset: Dataset, where: str, chunk_rank: int) -> None:
     elif layout == 1:
         _contiguous(file, at, dataset, size)
     elif layout == 2:
-        if dataset.shape is None or not dataset.shape:
+        if not dataset.shape:
             at.fail("is cut into chunks and has no shape")
-        _chunked(file, at, dataset, size, version, chunk_rank, where)
+        chunks = _Chunks(file, at, dataset.shape, kind.size, dataset.filters)
+        stored = chunks.tree(chunk_rank) if version == 3 else chunks.indexed(where)
+        if stored is None:
+            return
+        most = max(limits.UNPACKED_BYTES, stored * limits.COMPRESSION_RATIO)
+        if size > most:
+            file.note(where, f"an array that declares {size} bytes, of which the file holds {stored}", "size")
     elif layout == 3:
-        file.note(where, "values in other datasets (virtual storage): not followed")
+        file.note(where, "values in other datasets (virtual storage): not followed", "storage")
     else:
         at.fail("has no layout that is known")
 
@@ -67,105 +73,82 @@ def _contiguous(file: File, at: Cursor, dataset: Dataset, size: int) -> None:
     file.claim(address, length, "values of a dataset")
 
 
-def _chunked(
-    file: File, at: Cursor, dataset: Dataset, size: int, version: int, chunk_rank: int, where: str
-) -> None:
-    assert dataset.shape is not None
-    assert dataset.type is not None
-    if version == 4:
-        stored = _chunks4(file, at, dataset, size, where)
-        if stored is None:
-            return
-    else:
-        rank = at.number(1)
-        address = at.number()
-        chunk = at.numbers(f"{rank}I")
-        at.require(rank == len(dataset.shape) + 1 and chunk[-1] == dataset.type.size and all(chunk),
-                   "is cut into chunks of another shape")  # fmt: skip
-        _check_chunk(at, chunk)
-        stored = _tree(file, address, dataset, chunk, chunk_rank) if address != UNDEFINED else 0
-    _check_ratio(at, size, stored)
+class _Chunks:
+    """An array that is cut into chunks, which may be compressed."""
 
+    def __init__(self, file: File, at: Cursor, shape: tuple[int, ...], item: int, filters: Sequence[int]) -> None:
+        self._file, self._at, self._shape, self._item, self._filters = file, at, shape, item, filters
 
-def _check_chunk(at: Cursor, chunk: Sequence[int]) -> None:
-    at.require(math.prod(chunk) <= limits.CHUNK_BYTES, f"has chunks of {math.prod(chunk)} bytes")
+    def _cut(self, chunk: Sequence[int]) -> int:
+        """Check the shape of the chunks (whose last entry is the size of an item); their bytes."""
+        same = len(chunk) == len(self._shape) + 1 and chunk[-1] == self._item
+        self._at.require(same and all(chunk), "is cut into chunks of another shape")
+        size = math.prod(chunk)
+        self._at.require(size <= limits.CHUNK_BYTES, f"has chunks of {size} bytes")
+        return size
 
+    def _check_stored(self, at: Cursor, length: int, whole: int, skipped: int) -> None:
+        """Check the stored size of a chunk."""
+        applied = [n for i, n in enumerate(self._filters) if not skipped >> i & 1]
+        if not {1, 32000} & set(applied):
+            whole += 4 * applied.count(3)
+            at.require(length == whole, f"has a chunk of {length} bytes instead of {whole}")
+        at.require(0 < length <= whole + whole // 8 + 4096, f"has a chunk of {length} bytes")
 
-def _check_ratio(at: Cursor, size: int, stored: int) -> None:
-    most = max(limits.UNPACKED_BYTES, stored * limits.COMPRESSION_RATIO)
-    at.require(size <= most, f"declares {size} bytes and stores {stored}, compressed more than any weights can be")
+    def tree(self, most: int) -> int:
+        """Check chunks that a B-tree of nodes with `2 * most` entries lists; the bytes that they store."""
+        rank, address = self._at.numbers("BQ")
+        chunk = self._at.numbers(f"{rank}I")
+        whole = self._cut(chunk)
+        seen: set[tuple[int, ...]] = set()
+        stored = 0
+        waiting: list[tuple[int, int | None]] = [(address, None)] if address != UNDEFINED else []
+        while waiting:
+            where, expected = waiting.pop()
+            key = 8 + 8 * len(chunk)
+            node = self._file.block(where, 24 + 2 * most * (8 + key) + key, "tree of chunks")
+            node.expect(b"TREE")
+            kind, level, used, _, _ = node.numbers("BBHQQ")
+            node.require(kind == 1 and used <= 2 * most and level <= 8, "is no tree of chunks")
+            node.require(expected is None or level == expected, "lies on another level")
+            for _ in range(used):
+                length, skipped = node.numbers("II")
+                offset = node.numbers(f"{len(chunk)}Q")
+                child = node.number()
+                if level:
+                    waiting.append((child, level - 1))
+                    continue
+                aligned = offset[-1] == 0 and all(not o % n for o, n in zip(offset, chunk, strict=True))
+                inside = all(o < max(n, 1) for o, n in zip(offset, self._shape, strict=False))
+                node.require(aligned and inside and offset not in seen, "has a chunk outside of the shape, or twice")
+                seen.add(offset)
+                self._check_stored(node, length, whole, skipped)
+                self._file.claim(child, length, "chunk of a dataset")
+                stored += length
+        return stored
 
-
-def _tree(file: File, address: int, dataset: Dataset, chunk: Sequence[int], chunk_rank: int) -> int:
-    """Check the B-tree of chunks; returns the number of bytes that they have."""
-    assert dataset.shape is not None
-    steps = [*chunk]
-    seen: set[tuple[int, ...]] = set()
-    stored = 0
-    waiting = [(address, None)]
-    while waiting:
-        where, expected = waiting.pop()
-        key = 8 + 8 * len(chunk)
-        node = file.block(where, 24 + 2 * chunk_rank * (8 + key) + key, "tree of chunks")
-        node.expect(b"TREE")
-        kind, level, used, _, _ = node.numbers("BBHQQ")
-        node.require(kind == 1 and used <= 2 * chunk_rank and level <= 8, "is no tree of chunks")
-        node.require(expected is None or level == expected, "lies on another level")
-        for _ in range(used):
-            length, skipped = node.numbers("II")
-            offset = node.numbers(f"{len(chunk)}Q")
-            child = node.number()
-            if level:
-                waiting.append((child, level - 1))
-                continue
-            aligned = all(not o % n for o, n in zip(offset, steps, strict=True)) and offset[-1] == 0
-            inside = all(o < max(n, 1) for o, n in zip(offset, dataset.shape, strict=False))
-            node.require(aligned and inside and offset not in seen, "has a chunk outside of the shape, or twice")
-            seen.add(offset)
-            _check_stored(node, length, chunk, dataset, skipped)
-            file.claim(child, length, "chunk of a dataset")
-            stored += length
-    return stored
-
-
-def _check_stored(at: Cursor, length: int, chunk: Sequence[int], dataset: Dataset, skipped: int) -> None:
-    whole = math.prod(chunk)
-    packs = [n for i, n in enumerate(dataset.filters) if not skipped >> i & 1]
-    if 1 not in packs and 32000 not in packs:
-        whole += 4 * packs.count(3)
-        at.require(length == whole, f"has a chunk of {length} bytes instead of {whole}")
-    at.require(0 < length <= whole + whole // 8 + 4096, f"has a chunk of {length} bytes")
-
-
-def _chunks4(file: File, at: Cursor, dataset: Dataset, size: int, where: str) -> int | None:
-    """Layout of the fourth version: one chunk, or all chunks in a row; the other indexes are not opened."""
-    assert dataset.shape is not None
-    flags, rank, width = at.numbers("BBB")
-    at.require(1 <= width <= 8 and rank == len(dataset.shape) + 1, "is cut into chunks of another shape")
-    chunk = [at.number(width) for _ in range(rank)]
-    at.require(all(chunk), "is cut into chunks of another shape")
-    _check_chunk(at, chunk)
-    index = at.number(1)
-    if index == 1:
-        length, skipped = at.numbers("QI") if flags & 2 else (math.prod(chunk), 0)
+    def indexed(self, where: str) -> int | None:
+        """Check the layout of HDF5 1.10: one chunk, or all chunks in a row; other indexes are not opened (None)."""
+        at = self._at
+        flags, rank, width = at.numbers("BBB")
+        at.require(1 <= width <= 8, "is cut into chunks of another shape")
+        chunk = [at.number(width) for _ in range(rank)]
+        whole = self._cut(chunk)
+        counts = [-(-n // c) for n, c in zip(self._shape, chunk, strict=False)]
+        index = at.number(1)
+        if index == 1:
+            length, skipped = at.numbers("QI") if flags & 2 else (whole, 0)
+            at.require(all(n <= 1 for n in counts), "has more than its one chunk")
+            self._check_stored(at, length, whole, skipped)
+        elif index == 2:
+            at.require(not self._filters, "has filters and no index of its chunks")
+            length = math.prod(counts) * whole
+        else:
+            told = "chunks with an index of HDF5 1.10 and later: not read; write the file with libver='earliest'"
+            self._file.note(where, told, "object")
+            return None
         address = at.number()
         if address == UNDEFINED:
             return 0
-        at.require(all(n <= c for n, c in zip(dataset.shape, chunk, strict=False)), "has more than its one chunk")
-        if flags & 2:
-            _check_stored(at, length, chunk, dataset, skipped)
-        file.claim(address, length, "chunk of a dataset")
+        self._file.claim(address, length, "chunks of a dataset")
         return length
-    if index == 2:
-        address = at.number()
-        count = math.prod(-(-n // c) for n, c in zip(dataset.shape, chunk, strict=False))
-        at.require(not dataset.filters, "has filters and no index of its chunks")
-        if address == UNDEFINED:
-            return 0
-        file.claim(address, count * math.prod(chunk), "chunks of a dataset")
-        return count * math.prod(chunk)
-    file.note(where, "chunks with an index that only HDF5 1.10 and later write (libver='latest'): not read; "
-                     "write the file without chunks, or with libver='earliest'")  # fmt: skip
-    return None
-
-

@@ -66,7 +66,7 @@ class _Walk:
             address, path, depth = waiting.pop()
             if address in self._seen:
                 if address in self._groups:
-                    self._file.fail(f"the group {path} is linked from two places, or in a circle")
+                    self._file.note(path, "a group that is linked twice, or in a circle: not followed", "link")
                 continue
             self._seen.add(address)
             names = set()
@@ -77,7 +77,7 @@ class _Walk:
                     self._file.fail(f"the group {path} has two members {name!r}")
                 names.add(name)
                 if found.address is None:
-                    self._file.note(where, f"a {found.kind}: not followed")
+                    self._file.note(where, f"{found.kind}: not followed", "link")
                     continue
                 self._count += 1
                 if self._count > limits.HDF5_OBJECTS or depth >= limits.HDF5_DEPTH:
@@ -116,8 +116,7 @@ class _Walk:
             head.require(space == UNDEFINED and driver == UNDEFINED, "asks for a file driver or free space")
             length = head.at + 40
         head.require(sizes[:2] == (8, 8), "has addresses of other than 8 bytes")
-        head.require(base in (0, file.base) and 0 < leaf <= 1024 and 0 < internal <= 4096 and 0 < self._chunk_rank <= 4096,
-                     "has unknown settings")  # fmt: skip
+        head.require(all(0 < n <= 4096 for n in (leaf, internal, self._chunk_rank)), "has unknown settings")
         head.require(base == file.base, "counts addresses from elsewhere")
         head.require(length <= end <= file.end, f"says that the file ends at {end}; it has {file.end} bytes")
         file.end = end
@@ -157,10 +156,11 @@ class _Walk:
             elif kind not in _IGNORED:
                 at.fail(f"is of the kind {kind}, which model files do not have")
         group = bool(kinds & {0x02, 0x11})
+        if kinds & (_OF_DATASETS | {0x02, 0x06, 0x11}) == {0x03}:
+            self._file.note(path, "a named type: not read", "object")
+            return links
         if group == (0x08 in kinds) or (group and kinds & {0x01, 0x03, 0x07, 0x0B}) or {0x02, 0x11} <= kinds:
             self._file.fail(f"{path} is neither a group nor a dataset")
-        if address in self._tables.kept and 0x11 not in kinds:
-            self._file.fail(f"{path} is not the group that it is said to be")
         if group:
             self._groups.add(address)
         else:
@@ -197,9 +197,10 @@ class _Walk:
         kind, shape = datatype(parts[1]), dataspace(parts[2])
         size = 0 if shape is None else math.prod(shape) * kind.size
         at.require(size <= limits.ATTRIBUTE_BYTES, f"declares {size} bytes")
-        where = f"{path} @{name}"
+        where = f"{path}@{name}"
         if kind.kind in ("other", "bytes"):
-            self._file.note(where, f"an attribute of type {kind.title}: not read")
+            which = "link" if kind.title == "reference" else "object"
+            self._file.note(where, f"an attribute of type {kind.title}: not read", which)
             return
         values = at.part(size, at.where)
         if kind.kind == "varying text":

@@ -20,15 +20,15 @@ from typing import IO, Any, Final
 
 from kcore.errors import FileFormatError, UnsafeFileError
 from kcore.saving.description import Finding
+from kcore.saving.limits import JSON_BYTES
 from kcore.saving.source import Source
+from kcore.saving.text import parse_json
 
 CONFIG: Final = "config.json"
 METADATA: Final = "metadata.json"
 WEIGHTS: Final = "model.weights.h5"
 _ASSETS: Final = "assets/"
 
-#: Configurations are text: even those of large models have a few MiB.
-TEXT_LIMIT: Final = 64 << 20
 #: Weights may be deflated by other programs, but numbers shrink little: beyond this size the ratio is bounded.
 _FREE_SIZE: Final = 64 << 20
 _RATIO_LIMIT: Final = 100
@@ -116,9 +116,7 @@ def _length(stream: IO[bytes]) -> int:
     return end
 
 
-def _checked(
-    source: Source, archive: zipfile.ZipFile, length: int
-) -> tuple[dict[str, zipfile.ZipInfo], list[Finding]]:
+def _checked(source: Source, archive: zipfile.ZipFile, length: int) -> tuple[dict[str, zipfile.ZipInfo], list[Finding]]:
     """The members by name, and findings about those that are not read; errors for what no honest program writes."""
     infos = archive.infolist()
     if len(infos) > _MEMBER_LIMIT:
@@ -132,9 +130,9 @@ def _checked(
         members[info.filename] = info
         if info.filename.startswith(_ASSETS):
             if not info.is_dir():
-                findings.append(Finding(info.filename, "an asset of a Keras 3 layer (a vocabulary, say): not read"))
+                findings.append(Finding(info.filename, "an asset of a layer (a vocabulary, say): not read", "archive"))
         elif info.filename not in (CONFIG, METADATA, WEIGHTS):
-            findings.append(Finding(info.filename, "no part of a .keras file: not read"))
+            findings.append(Finding(info.filename, "no part of a .keras file: not read", "archive"))
     return members, findings
 
 
@@ -152,16 +150,14 @@ def _problem(info: zipfile.ZipInfo, members: Mapping[str, Any], length: int) -> 
         return "is encrypted"
     if info.compress_size > length or (info.compress_type == zipfile.ZIP_STORED and info.file_size > length):
         return "claims to be larger than the whole file"
-    if info.filename in (CONFIG, METADATA) and info.file_size > TEXT_LIMIT:
-        return f"has {info.file_size} bytes of text, more than {TEXT_LIMIT}"
+    if info.filename in (CONFIG, METADATA) and info.file_size > JSON_BYTES:
+        return f"has {info.file_size} bytes of text, more than {JSON_BYTES}"
     if info.file_size > max(_FREE_SIZE, _RATIO_LIMIT * info.compress_size):
         return f"unpacks {info.compress_size} bytes to {info.file_size}: a decompression bomb"
     return ""
 
 
-def _member(
-    source: Source, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str
-) -> bytes:
+def _member(source: Source, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> bytes:
     if name not in members:
         raise FileFormatError(
             f"{source.name!r} is no .keras file, or a damaged one: it lacks {name!r}; it holds "
@@ -185,11 +181,7 @@ def _member(
 
 
 def _json(source: Source, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], name: str) -> Any:
-    content = _member(source, archive, members, name)
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{source.name!r} is damaged: {name!r} is not valid JSON ({error}).") from error
+    return parse_json(_member(source, archive, members, name), f"{source.name}:{name}")
 
 
 def _metadata(source: Source, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> Mapping[str, Any]:

@@ -5,88 +5,74 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kcore.errors import FileFormatError, UnsafeFileError
 from kcore.saving import hdf5
-from kcore.saving.description import Description, Finding, StoredArray
+from kcore.saving.description import Description, StoredArray
 from kcore.saving.keras3 import archive
 from kcore.saving.source import Source
+
+_TITLE = "Keras 3's .keras"
 
 
 def describe_archive(source: Source) -> Description:
     """What a `.keras` file holds."""
     contents = archive.read(source)
     config = contents.config if isinstance(contents.config, Mapping) else {}
-    training = config.get("compile_config") or None
-    versions = {
-        str(key): str(value) for key, value in contents.metadata.items() if isinstance(value, (str, int, float))
-    }  # fmt: skip
     note = contents.metadata.get("kcore")
-    if isinstance(note, Mapping):
-        versions["kcore"] = str(note.get("version"))
-    with Source(contents.weights or b"", name=source.name).hdf5() as group:
-        stored = describe_weights(group, "")
+    versions = {"keras": contents.metadata.get("keras_version"), "saved": contents.metadata.get("date_saved"),
+                "kcore": note.get("version") if isinstance(note, Mapping) else None}  # fmt: skip
+    stored = describe_weights(Source(contents.weights or b"", name=source.name), _TITLE)
     return Description(
-        format="Keras 3's .keras",
-        versions=versions,
+        _TITLE,
+        versions={key: value for key, value in versions.items() if isinstance(value, str)},
         config={key: value for key, value in config.items() if key != "compile_config"},
-        training=training,
+        training=config.get("compile_config") or None,
         weights=stored.weights,
         optimizer=stored.optimizer,
-        findings=(*contents.findings, *_code(contents.config, "config.json"), *stored.findings),
+        findings=(*contents.findings, *stored.findings),
     )
 
 
-def describe_weights(group: Any, title: str) -> Description:
-    """What an open HDF5 group of Keras 3's layout holds."""
-    found: list[StoredArray] = []
-    findings: list[Finding] = []
-    stack = [("", group, "")]
-    while stack:
-        path, at, owner = stack.pop()
-        if "name" in at.attrs:
-            owner = hdf5.text(at.attrs["name"])
-        below = []
-        for name in at:
-            full = f"{path}/{name}" if path else name
-            try:
-                item = hdf5.member(at, name)
-                if hasattr(item, "keys"):
-                    below.append((full, item, owner))
-                    continue
-                found.append(StoredArray(full, tuple(item.shape), str(item.dtype), owner))
-                hdf5.dataset(at, name)
-            except UnsafeFileError as error:
-                findings.append(Finding(full, str(error)))
-            except FileFormatError as error:
-                findings.append(Finding(full, f"damaged: {error}"))
-        stack.extend(reversed(below))
-    found.sort(key=lambda array: _in_numbers(array.name))
+def describe_weights(source: Source, title: str) -> Description:
+    """What a file of weights of Keras 3's layout holds."""
+    with source.hdf5(allow_unsafe=True) as group:
+        findings = {finding.where: finding for finding in source.hdf5_findings}
+        return describe_group(group, title, findings)
+
+
+def describe_group(group: Any, title: str, findings: Mapping[str, Any]) -> Description:
+    """What an open group holds; what was found unsafe is not looked at."""
+    found = sorted(_arrays(group, "", "", findings), key=lambda array: _in_numbers(array.name))
+    optimizer = [array for array in found if array.name.startswith("optimizer/")]
     return Description(
-        format=title,
-        weights=tuple(a for a in found if not a.name.startswith("optimizer/")),
-        optimizer=tuple(a for a in found if a.name.startswith("optimizer/")),
-        findings=tuple(findings),
+        title,
+        weights=[array for array in found if not array.name.startswith("optimizer/")],
+        optimizer=optimizer,
+        findings=tuple(findings.values()),
     )
+
+
+def _arrays(group: Any, path: str, owner: str, unsafe: Mapping[str, Any]) -> Iterator[StoredArray]:
+    """The arrays in a group and below; `vars` carry the name of the layer that they belong to."""
+    if "name" in group.attrs:
+        owner = hdf5.text(group.attrs["name"])
+    elif "vars" in group and f"/{path}/vars".replace("//", "/") not in unsafe:
+        owner = _name_of(hdf5.member(group, "vars")) or owner
+    for name in group:
+        full = f"{path}/{name}" if path else name
+        if f"/{full}" in unsafe:
+            continue
+        item = hdf5.member(group, name)
+        if hasattr(item, "keys"):
+            yield from _arrays(item, full, owner, unsafe)
+        else:
+            kind = "bfloat16" if "dtype" in item.attrs else item.dtype.name
+            yield StoredArray(full, tuple(item.shape or ()), kind, owner)
+
+
+def _name_of(group: Any) -> str:
+    return hdf5.text(group.attrs["name"]) if "name" in group.attrs else ""
 
 
 def _in_numbers(name: str) -> tuple[tuple[int, str], ...]:
     """Paths sort with their numbers as numbers."""
     return tuple((int(part), "") if part.isdigit() else (-1, part) for part in name.split("/"))
-
-
-def _code(value: Any, where: str) -> Iterator[Finding]:
-    """Functions stored as byte code, and objects that are named by a module of their own."""
-    stack = [(where, value)]
-    while stack:
-        path, at = stack.pop()
-        if isinstance(at, Mapping):
-            kind, module = at.get("class_name"), at.get("module")
-            if kind == "__lambda__":
-                yield Finding(path, "a Python function as byte code: never run")
-                continue
-            if isinstance(module, str) and isinstance(kind, str) and not module.startswith(("keras", "builtins")):
-                named = at.get("config") if kind == "function" else kind
-                yield Finding(path, f"{named} of module {module}: taken from custom_objects, not imported")
-            stack.extend((f"{path}/{key}", item) for key, item in reversed(list(at.items())))
-        elif isinstance(at, list):
-            stack.extend((f"{path}/{number}", item) for number, item in reversed(list(enumerate(at))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from kcore.errors import FileFormatError
+from kcore.rest import at_rest
 from kcore.saving.description import Description
 from kcore.saving.formats import FileFormat, LoadOptions, WeightOptions
 from kcore.saving.keras2 import weights as keras2_weights
@@ -64,7 +65,7 @@ class Keras3Weights(FileFormat):
 
     def save_weights(self, model: Any, target: Target) -> None:
         """Keras 2's layout, with Keras 3's paths leading to the same arrays."""
-        with target.hdf5() as group:
+        with target.hdf5() as group, at_rest():
             keras2_weights.write_layers(group, model.layers)
             weights.link(group, model)
 
@@ -75,8 +76,7 @@ class Keras3Weights(FileFormat):
 
     def describe(self, source: Source) -> Description:
         """The arrays of the file."""
-        with source.hdf5() as group:
-            return describing.describe_weights(group, self.title)
+        return describing.describe_weights(source, self.title)
 
 
 class Keras3Shards(FileFormat):

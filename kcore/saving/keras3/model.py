@@ -13,6 +13,7 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import FileFormatError
+from kcore.rest import at_rest
 from kcore.saving import hdf5
 from kcore.saving.formats import LoadOptions, WeightOptions
 from kcore.saving.hdf5_stream import new_hdf5
@@ -41,17 +42,18 @@ def save(model: Any, target: Target, *, include_optimizer: bool = True) -> None:
         "date_saved": f"{datetime.datetime.now():%Y-%m-%d@%H:%M:%S}",
         _NOTE: {"version": __version__},
     }
-    state: Sequence[np.ndarray] | None = None
+    trains = False
     if include_optimizer and getattr(model, "optimizer", None) is not None:
         compiled, own = _training(model)
         if compiled is not None:
             config["compile_config"] = compiled
-            state = _state(model)
+            trains = True
             metadata[_NOTE].update(own)
     text = json.dumps(config, default=_refuse)
     content = io.BytesIO()
-    with new_hdf5(content, target.name) as file:
+    with new_hdf5(content, target.name) as file, at_rest():
         weights.write(file, model)
+        state = _state(model) if trains else None
         if state is not None:
             group = file.create_group(f"{_OPTIMIZER}/vars")
             group.attrs["name"] = type(model.optimizer).__name__.lower()
@@ -122,7 +124,7 @@ def load(source: Source, options: LoadOptions) -> Any:
     config = contents.config
     if not isinstance(config, Mapping):
         raise FileFormatError(f"{source.name!r} is damaged: config.json should hold a dictionary.")
-    model = model_from_config(reader.layer(config), custom_objects=options.custom_objects)
+    model = model_from_config(reader.layer(config), custom_objects={**options.custom_objects, **reader.imported})
     _check_masks(reader, model)
     order = order_of(config)
     assert contents.weights is not None
@@ -188,7 +190,7 @@ def _compile(
     arguments = training.compile_arguments(reader, told, end_names(outputs))
     _add_note(arguments, metadata.get(_NOTE))
     entry = arguments.pop("optimizer")
-    optimizer = optimizers.deserialize(entry, custom_objects=reader.options.custom_objects)
+    optimizer = optimizers.deserialize(entry, custom_objects={**reader.options.custom_objects, **reader.imported})
     model.compile(optimizer=optimizer, **arguments)
     if _OPTIMIZER in file and model._plan is not None:
         _load_state(model, hdf5.member(file, f"{_OPTIMIZER}/vars"), order)

@@ -194,7 +194,8 @@ def _references(value: Any) -> Iterator[Reference]:
 
 
 def _all_none(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(_all_none(v) for v in value))
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
+    return all(v is None if not isinstance(v, (Mapping, list)) else _all_none(v) for v in inside)
 
 
 def _ends(ends: Any) -> list[Any]:

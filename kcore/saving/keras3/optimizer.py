@@ -18,7 +18,8 @@ _NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
     "weight_decay": (None, 0, 0.0), "use_ema": (None, False), "loss_scale_factor": (None, 1, 1.0),
     "gradient_accumulation_steps": (None, 1),
 }  # fmt: skip
-_IGNORED: Final = frozenset({"name", "ema_momentum", "ema_overwrite_frequency", "jit_compile", "is_legacy_optimizer"})
+#: Keras 3's arguments for clipping: its `clipnorm` is for each gradient by itself.
+_CLIPPING: Final = {"clipnorm": "clipnorm", "global_clipnorm": "clipnorm", "clipvalue": "clipvalue"}
 _AGAIN: Final = "Load the model with compile=False and compile it with an optimizer of kcore."
 
 
@@ -73,15 +74,11 @@ def from_keras3(name: str, kind: str, config: Mapping[str, Any]) -> dict[str, An
     for key, neutral in _NEUTRAL.items():
         if config.get(key) not in neutral:
             raise UnknownNameError(f"{name!r}: kcore's {kind} has no {key} (here {config[key]!r}). {_AGAIN}")
-    if config.get("clipnorm") is not None:
-        raise UnknownNameError(
-            f"{name!r}: {kind} clips the gradient of each weight by itself (clipnorm={config['clipnorm']!r}); kcore's "
-            f"clipnorm is for all of them together, Keras 3's global_clipnorm. {_AGAIN}"
-        )
     kept = {k: config[k] for k in KINDS[kind].shared if config.get(k) is not None}
     kept.update(_rate(name, config.get("learning_rate", 0.001)))
-    kept.update({new: config[old] for old, new in (("global_clipnorm", "clipnorm"), ("clipvalue", "clipvalue"))
-                 if config.get(old) is not None})  # fmt: skip
+    kept |= {new: config[old] for old, new in _CLIPPING.items() if config.get(old) is not None}
+    if config.get("clipnorm") is not None:
+        kept["clip_each"] = True
     if kind in ("RMSprop", "Adagrad"):
         kept["epsilon_inside"] = True
     if kind == "Nadam":
@@ -131,7 +128,8 @@ def to_keras3(optimizer: Any) -> dict[str, Any] | None:
             "Optimizers of Keras 3 clip by norm or by value; this one does both. Save the model as HDF5 (`.h5`), or "
             "with include_optimizer=False."
         )
-    config |= {k: v for k, v in (("global_clipnorm", norm), ("clipvalue", value)) if v}
+    config |= {k: v for k, v in (("clipnorm" if own.get("clip_each") else "global_clipnorm", norm),
+                                 ("clipvalue", value)) if v}  # fmt: skip
     _adapt(kind, own, config)
     return {"module": "keras.optimizers", "class_name": kind, "config": config, "registered_name": None}
 

@@ -19,6 +19,7 @@ from kcore.saving.formats import LoadOptions
 from kcore.saving.keras3 import names
 from kcore.saving.keras3.nodes import NodeReader
 from kcore.utils.custom_objects import get_custom_objects
+from kcore.utils.objects import import_object
 
 _DEPTH_LIMIT: Final = 200  # of nested configurations
 _BUILT_IN: Final = ("keras", "keras.", "tf_keras", "tf_keras.", "tensorflow.keras", "builtins")
@@ -40,6 +41,7 @@ class ConfigReader:
 
     Attributes:
         orders: for the model, and those inside it, the order of their layers: see `store.Order`.
+        imported: classes and functions of installed modules, where the caller trusts the file.
         masked: calls (layer's name, number of the call) that Keras 3 made with a mask of the layers before.
     """
 
@@ -47,6 +49,7 @@ class ConfigReader:
         self.options = options
         self.name = name
         self.masked: list[tuple[str, int]] = []
+        self.imported: dict[str, Any] = {}
         self._depth = 0
         self._mixed = False
 
@@ -151,21 +154,36 @@ class ConfigReader:
 
         With `safe_mode=False` the class is imported from an installed module.
         """
-        known = {**get_custom_objects(), **self.options.custom_objects}
+        known = self.custom
         kind = entry["class_name"]
         for name in (entry.get("registered_name"), kind):
             if isinstance(name, str) and name in known:
                 return name
         registered = entry.get("registered_name")
         own = registered.rpartition(">")[2] if isinstance(registered, str) else kind
-        return own if own in known and own != kind else None
+        return own if own in known and own != kind else self._import(entry.get("module"), kind)
+
+    @property
+    def custom(self) -> dict[str, Any]:
+        """The caller's objects, those in scope, and those that were imported."""
+        return {**get_custom_objects(), **self.imported, **self.options.custom_objects}
+
+    def _import(self, module: Any, name: str) -> str | None:
+        """Import a class or function of an installed module where the caller trusts the file; its name if so."""
+        if not isinstance(module, str) or _is_built_in(module) or module.startswith("kcore"):
+            return None
+        found = import_object(module, name)
+        if found is None:
+            return None
+        self.imported[name] = found
+        return name
 
     def function(self, entry: Any) -> Any:
         """The name of a function: the caller's, or kcore's for one of Keras 3."""
         _, name, module = self._fields(entry)
         if not isinstance(name, str):
             raise self.broken(f"a function's name is {_short(name)}")
-        known = {**get_custom_objects(), **self.options.custom_objects}
+        known = self.custom
         for candidate in (entry.get("registered_name"), name, name.rpartition(">")[2]):
             if isinstance(candidate, str) and candidate in known:
                 return candidate
@@ -173,6 +191,9 @@ class ConfigReader:
             return name.removeprefix("kcore>")
         if _is_built_in(module):
             return names.ACTIVATIONS.get(name, name)
+        imported = self._import(module, name)
+        if imported is not None:
+            return imported
         raise self.unknown("function", name)
 
     # --- parts of layers ------------------------------------------------------------------------------------
@@ -276,7 +297,7 @@ class ConfigReader:
                     "functions there; add it as a layer of its own."
                 )
             return self.function(value)
-        if not isinstance(value, str) or value in {**get_custom_objects(), **self.options.custom_objects}:
+        if not isinstance(value, str) or value in self.custom:
             return value
         own = names.ACTIVATIONS.get(value, value)
         if own not in activations._KNOWN:
@@ -304,9 +325,12 @@ class ConfigReader:
 
     def _lambda_function(self, config: Mapping[str, Any], entry: Mapping[str, Any]) -> Any:
         """The function's name; the layer looks it up, also under its own name."""
-        known = {**get_custom_objects(), **self.options.custom_objects}
-        found = entry.get("registered_name")
-        return found if found in known or not isinstance(entry.get("config"), str) else entry["config"]
+        name = entry.get("config")
+        if entry.get("registered_name") in self.custom or not isinstance(name, str):
+            return entry.get("registered_name")
+        if name not in self.custom and str(config.get("name")) not in self.custom:
+            self._import(entry.get("module"), name)
+        return name
 
     def _bidirectional(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The forward layer says all; the backward one must be its mirror image."""

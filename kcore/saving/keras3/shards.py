@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,8 +15,10 @@ from kcore.errors import FileFormatError, UnsafeFileError
 from kcore.saving import hdf5
 from kcore.saving.description import Description
 from kcore.saving.formats import WeightOptions
-from kcore.saving.keras3 import archive, describing, weights
+from kcore.saving.keras3 import describing, weights
+from kcore.saving.limits import JSON_BYTES
 from kcore.saving.source import Source
+from kcore.saving.text import parse_json
 
 _SHARD_LIMIT: Final = 10_000
 _NAME: Final = re.compile(r"[^/\\:\0]+\.weights\.h5")
@@ -27,16 +28,13 @@ def is_map(source: Source) -> bool:
     """Whether this is the map of sharded weights."""
     if source.start(1) != b"{" or b'"weight_map"' not in source.start(4096):
         return False
-    return isinstance(_parsed(source), dict)
+    with contextlib.suppress(FileFormatError):
+        return isinstance(_parsed(source), dict)
+    return False
 
 
 def _parsed(source: Source) -> Any:
-    text = source.start(archive.TEXT_LIMIT + 1)
-    if len(text) > archive.TEXT_LIMIT:
-        return None
-    with contextlib.suppress(ValueError, RecursionError):
-        return json.loads(text)
-    return None
+    return parse_json(source.start(JSON_BYTES + 1), source.name)
 
 
 def load(model: Any, source: Source, options: WeightOptions) -> None:
@@ -48,7 +46,7 @@ def load(model: Any, source: Source, options: WeightOptions) -> None:
 def describe(source: Source) -> Description:
     """The arrays of all shards."""
     with _joined(source) as group:
-        return describing.describe_weights(group, "Keras 3's sharded .weights.json")
+        return describing.describe_group(group, "Keras 3's sharded .weights.json", {})
 
 
 @contextlib.contextmanager

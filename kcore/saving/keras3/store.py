@@ -21,7 +21,7 @@ _INSIDE: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
                     (("cell",),)),
     "StackedRNNCells": (("cells",),),
     "TimeDistributed": (("layer",),),
-    "Bidirectional": (("backward_layer",), ("forward_layer", "layer")),
+    "Bidirectional": (("backward_layer",), ("forward_layer",)),
     "MultiHeadAttention": (
         ("key_dense", "_key_dense"), ("output_dense", "_output_dense"), ("query_dense", "_query_dense"),
         ("value_dense", "_value_dense"), ("_gate_dense", "gate_dense"),

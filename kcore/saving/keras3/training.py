@@ -11,7 +11,7 @@ from kcore.losses import Loss
 from kcore.metrics import Metric
 from kcore.saving.keras3 import names
 from kcore.saving.keras3.optimizer import from_keras3
-from kcore.utils.custom_objects import get_custom_objects, get_registered_name
+from kcore.utils.custom_objects import get_registered_name
 
 if TYPE_CHECKING:
     from kcore.saving.keras3.reading import ConfigReader
@@ -80,12 +80,8 @@ def _measures(reader: ConfigReader, value: Any, what: str) -> Any:
     return _object(reader, value, what)
 
 
-def _custom(reader: ConfigReader) -> dict[str, Any]:
-    return {**get_custom_objects(), **reader.options.custom_objects}
-
-
 def _by_name(reader: ConfigReader, name: str, what: str) -> Any:
-    custom = _custom(reader)
+    custom = reader.custom
     if name in custom:
         return custom[name]
     own = (names.LOSSES if what == "loss" else names.METRICS).get(name, name)
@@ -109,7 +105,7 @@ def _object(reader: ConfigReader, entry: Mapping[str, Any], what: str) -> Any:
     custom = reader.custom_name(entry)
     room = losses if what == "loss" else metrics
     if custom is not None:
-        return room.deserialize({"class_name": custom, "config": reader.value(config)}, _custom(reader))
+        return room.deserialize({"class_name": custom, "config": reader.value(config)}, reader.custom)
     if not isinstance(config, Mapping):
         raise reader.broken(f"the configuration of the {what} {kind!r} is no dictionary")
     if what == "loss" and kind == "CosineSimilarity":
@@ -119,7 +115,7 @@ def _object(reader: ConfigReader, entry: Mapping[str, Any], what: str) -> Any:
     if kind == "MeanMetricWrapper" or (what == "loss" and kind == "LossFunctionWrapper"):
         return _by_name(reader, str(reader.value(config.get("fn"))), what)
     cls = room._KNOWN.get(kind)
-    if not isinstance(cls, type) or not module.split(".")[0] in ("keras", "tf_keras", "kcore", "tensorflow", ""):
+    if not isinstance(cls, type) or module.split(".")[0] not in ("keras", "tf_keras", "kcore", "tensorflow", ""):
         raise reader.unknown(what, entry.get("registered_name") or kind, list(room._KNOWN))
     kept = {k: reader.value(v) for k, v in config.items()}
     if "reduction" in kept:

@@ -20,9 +20,7 @@ from typing import IO, Any, Final
 import numpy as np
 
 from kcore.errors import ArgumentError, FileFormatError
-
-#: Bytes of the longest header that is read or written: enough for some 100,000 arrays.
-HEADER_LIMIT: Final = 16 << 20
+from kcore.saving.limits import SAFETENSORS_HEADER_BYTES
 
 _LENGTH: Final = 8
 _METADATA: Final = "__metadata__"
@@ -102,8 +100,8 @@ def read_header(stream: IO[bytes], where: str) -> Header:
             f"{where!r} is cut off: it has {size} bytes, and its header alone should have {length} behind the first "
             f"{_LENGTH}."
         )
-    if length > HEADER_LIMIT:
-        raise FileFormatError(f"{where!r} has a header of {length} bytes; at most {HEADER_LIMIT} are read.")
+    if length > SAFETENSORS_HEADER_BYTES:
+        raise FileFormatError(f"{where!r} has a header of {length} bytes; at most {SAFETENSORS_HEADER_BYTES} are read.")
     parsed = _parse(stream.read(length), where)
     metadata = parsed.pop(_METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
@@ -236,8 +234,10 @@ def write(
         at = end
     header = json.dumps(declared, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     header += b" " * (-len(header) % _LENGTH)
-    if len(header) > HEADER_LIMIT:
-        raise ArgumentError(f"These names and shapes need a header of {len(header)} bytes, more than {HEADER_LIMIT}.")
+    if len(header) > SAFETENSORS_HEADER_BYTES:
+        raise ArgumentError(
+            f"These names and shapes need a header of {len(header)} bytes; the limit is {SAFETENSORS_HEADER_BYTES}."
+        )
     stream.write(len(header).to_bytes(_LENGTH, "little"))
     stream.write(header)
     for _, value, dtype in order:

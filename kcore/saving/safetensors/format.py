@@ -14,6 +14,7 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import FileFormatError
+from kcore.rest import at_rest
 from kcore.saving import hdf5
 from kcore.saving.description import Description, StoredArray
 from kcore.saving.formats import FileFormat, StoredLayers, WeightOptions
@@ -43,16 +44,14 @@ class Safetensors(FileFormat):
     def save_weights(self, model: Any, target: Target) -> None:
         """All weights; a weight that several layers share is stored once."""
         layers, variables = _named(model.layers)
-        values = K.batch_get_value(list(variables.values()))
         metadata = {
             **_FORMAT,
             "keras_version": layer_weights.LAYOUT_VERSION,
             "backend": K.backend(),
             _LAYERS: json.dumps(layers, ensure_ascii=False),
         }
-        arrays = [(name, value, x.dtype) for (name, x), value in zip(variables.items(), values, strict=True)]
-        with target.binary() as stream:
-            container.write(stream, arrays, metadata)
+        with target.binary() as stream, at_rest():
+            container.write(stream, [(name, x.view(), x.dtype) for name, x in variables.items()], metadata)
 
     def load_weights(self, model: Any, source: Source, options: WeightOptions) -> None:
         """By position or by name, as from HDF5; files without layers by the names of the weights."""

@@ -30,6 +30,9 @@ from kcore_jax.kernels import KERNELS, sparse
 from kcore_jax.kernels.control import strong
 from kcore_jax.kernels.creation import fold, key_words
 
+#: So many shapes of inputs one function stays compiled for. After one more it starts again.
+SHAPES_KEPT = 256
+
 
 class JaxBackend:
     """JAX as kcore sees it; the protocol is `kcore.backend.protocol.Backend`."""
@@ -134,7 +137,20 @@ class JaxBackend:
             outputs, new = fn(state, params, inputs, key)
             return outputs, strong(new)
 
-        return jax.jit(pure, donate_argnums=(0,))
+        jitted = jax.jit(pure, donate_argnums=(0,))
+        compiled, forget = jitted._cache_size, jitted.clear_cache
+
+        def call(state: Any, params: Any, inputs: Any, key: Any) -> Any:
+            if compiled() > SHAPES_KEPT:
+                forget()
+            return jitted(state, params, inputs, key)
+
+        call.shapes = compiled  # type: ignore[attr-defined]  # how many it is compiled for
+        return call
+
+    def compile_settings(self) -> Any:
+        """What else compiled code depends on."""
+        return jax.config.jax_enable_x64
 
     def infer_native(self, fn: Callable[..., Any], specs: Sequence[TensorSpec]) -> Any:
         """Specs of the results. Dimensions that follow an unknown one are found by tracing with two sizes of it."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.framework import ops
 
 from kcore.backend.protocol import Capabilities
 from kcore.errors import ArgumentError, BackendError
@@ -19,16 +17,13 @@ from kcore.sparse import SparseArray
 from kcore_tf import optimizers
 from kcore_tf.kernels import INPLACE, KERNELS
 from kcore_tf.kernels.random import fold_key, step_key
+from kcore_tf.traces import Given, Traces, by_xla
 
 DTYPES = {name: tf.as_dtype(name) for name in (
     "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "bfloat16", "float32",
     "float64")}  # fmt: skip
 _NATIVE = (tf.Tensor, tf.Variable)
 _ALL_NATIVE = (*_NATIVE, tf.SparseTensor)
-
-
-#: Environment variable that asks for executables compiled by XLA.
-COMPILE_VARIABLE = "KCORE_TENSORFLOW_XLA"
 
 
 class Backend:
@@ -119,26 +114,22 @@ class Backend:
 
     def finalize(self, fn: Callable[..., Any], *, name: str, state: Sequence[Any], params: Sequence[Any]) -> Any:
         """`call(inputs, key)`: traced once for each combination of input shapes."""
+        return self.prepare(fn, name=name)(state, params)
 
-        def run(key: Any, *inputs: Any) -> Any:
-            return fn(state, params, inputs, key)
+    def prepare(self, fn: Callable[..., Any], *, name: str) -> Callable[..., Any]:
+        """`bind(state, params)` gives `call(inputs, key)`; variables are arguments of the traces, which all share."""
+        traces = Traces(fn)
 
-        jit = os.environ.get(COMPILE_VARIABLE, "0") not in ("", "0") or None
-        compiled = tf.function(run, autograph=False, jit_compile=jit)
-        traces: dict[Any, Callable[..., Any]] = {}
+        def bind(state: Sequence[Any], params: Sequence[Any]) -> Callable[..., Any]:
+            given = Given(state, params)
+            return lambda inputs, key: traces.of(given, key, inputs)(given, key, inputs)
 
-        def call(inputs: tuple[Any, ...], key: Any) -> Any:
-            shapes = tuple([x.shape for x in inputs])
-            trace = traces.get(shapes)
-            if trace is None:
-                specs = [_type_of(x) for x in inputs]
-                key_spec = None if key is None else tf.TensorSpec((2,), tf.int64)
-                with forgetting_gradient_functions():
-                    trace = traces[shapes] = _flat_call(compiled.get_concrete_function(key_spec, *specs))
-            # Of a function with updates alone a trace returns None.
-            return (trace(*inputs) if key is None else trace(tf.constant(key), *inputs)) or ()
+        return bind
 
-        return call
+    def compile_settings(self) -> Any:
+        """What else traces depend on."""
+        options = tf.config.optimizer.get_experimental_options()
+        return by_xla(), tf.config.optimizer.get_jit(), tuple(sorted(options.items()))
 
     def infer_native(self, fn: Callable[..., Any], specs: Sequence[TensorSpec]) -> Any:
         """Specs of the results, from a trace; of a function that looks at values, from runs on zeros of two sizes."""
@@ -222,49 +213,3 @@ def _common_spec(first: Any, second: Any) -> TensorSpec:
     """The spec of two results, None where their sizes differ."""
     pairs = zip(first.shape, second.shape, strict=True)
     return TensorSpec(tuple(a if a == b else None for a, b in pairs), first.dtype.name)
-
-
-def _type_of(x: Any) -> Any:
-    return (tf.SparseTensorSpec if isinstance(x, tf.SparseTensor) else tf.TensorSpec)(x.shape, x.dtype)
-
-
-def _has_parts(structure: Any) -> bool:
-    """Whether tensors in the structure are made of several, as sparse ones are."""
-    return len(tf.nest.flatten(structure, expand_composites=True)) > len(tf.nest.flatten(structure))
-
-
-@contextmanager
-def forgetting_gradient_functions() -> Iterator[None]:
-    """Inside, a function is traced whose gradients are in it.
-
-    TensorFlow registers each call of a `tf.custom_gradient` function for good, which keeps the trace's whole graph
-    alive. Once the gradients are part of the trace, nobody asks the registry again.
-    """
-    registry = getattr(getattr(ops, "gradient_registry", None), "_registry", {})
-    before = set(registry)
-    try:
-        yield
-    finally:
-        for name in [n for n in registry if n not in before and n.startswith("CustomGradient-")]:
-            del registry[name]
-
-
-def _flat_call(trace: Any) -> Callable[..., Any]:
-    """A call of a trace from tensors to tensors, without the binding of arguments where that can be had."""
-    direct = getattr(getattr(trace, "_inference_function", None), "call_flat", None)
-    if direct is None:
-        return trace  # type: ignore[no-any-return]
-    captured = tuple(trace.captured_inputs)
-    given, results = trace.structured_input_signature, trace.structured_outputs
-
-    def call(*tensors: Any) -> Any:
-        return direct(*tensors, *captured) or ()
-
-    def call_on_parts(*tensors: Any) -> Any:
-        parts = tf.nest.flatten(tensors, expand_composites=True)
-        return tf.nest.pack_sequence_as(results, direct(*parts, *captured) or (), expand_composites=True)
-
-    if _has_parts(given) or _has_parts(results):
-        call = call_on_parts
-    call.trace = trace  # the trace must live as long as its calls
-    return call
