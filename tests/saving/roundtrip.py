@@ -35,6 +35,8 @@ KNOWN = {
     ("kcore", "keras2", "metric_objects"): "it cannot read metrics that are objects, its own neither",
     ("kcore", "keras2", "frozen_model"): "it forgets that a model is frozen, of its own files too",
     ("keras2", "kcore", "frozen_model"): "it forgets that a model is frozen, of its own files too",
+    ("kcore", "tf_keras", "frozen_model"): "it asks each layer alone; Keras 2 and kcore freeze a model without them",
+    ("kcore", "tf_keras", "lambda_named"): "it looks the function up twice, and fails where the name is known",
     ("kcore", "tf_keras", "optimizer_sgd_clipnorm"): _CLIP,
     ("tf_keras", "kcore", "optimizer_sgd_clipnorm"): _CLIP,
     ("tf_keras", "kcore", "optimizer_nadam"): _NADAM,
