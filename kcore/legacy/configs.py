@@ -1,7 +1,8 @@
 """Configurations of models as Keras 1, Keras 2.0 to 2.2 and the framework-bound Keras 2 wrote them, in today's words.
 
-`modernize` takes and gives plain data; it makes nothing and imports no layer. Names and arguments are tables: of Keras
-1 in `keras1_configs`, of what came after Keras 2.3.1 in `later_configs`. What says today's words already stays as it is.
+`modernize` takes and gives plain data; it makes nothing and imports no layer. Names and arguments are tables:
+of Keras 1 in `keras1_configs`, of what came after Keras 2.3.1 in `later_configs`. What says today's words already stays
+as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from kcore.legacy import keras1_configs, later_configs
 
 #: What later versions write beside the class and its configuration; the class is found without it.
 _BESIDE = frozenset({"registered_name", "build_config", "compile_config", "shared_object_id"})
-_OWN_MODULES = ("keras", "builtins", "tf_keras", "tensor" + "flow.keras", "tensor" + "flow.python.keras")
+_OWN_MODULES = ("keras", "builtins", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
 _GRAPHS = frozenset({"Model", "Functional", "Network"})
 
 

@@ -176,8 +176,8 @@ def _merge(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     mode = settings.get("mode", "sum")
     if settings.get("mode_type", "raw") != "raw" or mode not in _MERGES:
         raise FileFormatError(
-            f"The layer {settings.get('name', 'merge')!r} merges by a Python function that the file brings as byte code, "
-            "which is never run. Build the model with a layer of your own and load the weights."
+            f"The layer {settings.get('name', 'merge')!r} merges by a Python function, which the file brings as byte "
+            "code; that is never run. Build the model with a layer of your own and load the weights."
         )
     today, arguments = _MERGES[mode]
     config = {new: settings[old] for new, old in arguments.items() if old in settings}
@@ -236,7 +236,7 @@ class _Graph:
         config = branch["config"]
         layers = config["layers"] if isinstance(config, Mapping) else config
         if branch["class_name"] != "Sequential" or not layers:
-            raise FileFormatError(f"A branch of a Merge of Keras 1 is a Sequential model, got {branch['class_name']!r}.")
+            raise FileFormatError(f"A branch of a Merge of Keras 1 is a Sequential, got {branch['class_name']!r}.")
         if starts_with_merge(layers):
             ends = [self.branch(inner) for inner in layers[0]["config"]["layers"]]
             merge = {key: value for key, value in layers[0]["config"].items() if key != "layers"}

@@ -11,6 +11,7 @@ and, for all others, this one.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -26,8 +27,7 @@ sys.path.insert(0, str(HERE))
 
 import kinds  # noqa: E402
 
-
-#: What a package itself loses or computes otherwise: (writer, reader, kind) -> why. One that works must leave the table.
+#: What a package itself loses or computes otherwise: (writer, reader, kind) -> why. What works must leave the table.
 _CLIP = "clipnorm is of each weight's gradient there, of all together here"
 _NADAM = "its Nadam multiplies its schedule more than once a step, and does not store it"
 KNOWN = {
@@ -93,9 +93,8 @@ def find(name: str, backend: str = "numpy") -> Package | None:
         python = keras2_python()
         return Package(name, "keras", python, {"KERAS_BACKEND": "tensorflow"}) if python else None
     module = {"tf_keras": "tf_keras", "keras3": "keras"}[name]
-    probe = subprocess.run([sys.executable, "-c", f"import importlib.util as u; raise SystemExit(u.find_spec({module!r}) "
-                            "is None)"], check=False)  # fmt: skip
-    return Package(name, module, sys.executable, {"KERAS_BACKEND": "jax"}) if probe.returncode == 0 else None
+    there = importlib.util.find_spec(module) is not None
+    return Package(name, module, sys.executable, {"KERAS_BACKEND": "jax"}) if there else None
 
 
 def trip(writer: Package, reader: Package, names: list[str], suffix: str = ".h5") -> dict[str, str]:
