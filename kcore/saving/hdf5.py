@@ -187,9 +187,9 @@ def read_array(group: Any, name: str) -> np.ndarray:
             return (values.view("<u2").astype("u4") << 16).view("f4") if is_bfloat16(found) else values
         values = np.empty(found.shape, found.dtype)
         found.id.read(h5s.ALL, h5s.ALL, values)
-        return values
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         raise FileFormatError(f"{group.file.filename!r}, {found.name}: the values are damaged ({error}).") from error
+    return values
 
 
 def write_array(group: Any, name: str, value: np.ndarray) -> None:

@@ -109,9 +109,12 @@ def set_by_name(
 
 
 def _take(pairs: Sequence[tuple[Any, np.ndarray]]) -> None:
-    """Give weights the arrays that were read, which nobody else has."""
+    """Give weights the arrays that were read; one that several weights get is copied, so that each has its own."""
+    given: set[int] = set()
     for weight, value in pairs:
-        weight.take(value)
+        shared = value.base is not None or id(value) in given
+        weight.take(value.copy() if shared else value)
+        given.add(id(value))
 
 
 def _origin(group: Any) -> Origin:
