@@ -49,6 +49,7 @@ class Configuration:
         return copy.deepcopy(
             {
                 "name": self.name,
+                **frozen_entry(self),
                 "layers": [self._layer_entry(layer, numbers) for layer in self.layers],
                 "input_layers": _ends(model._input_coordinates, numbers),
                 "output_layers": _ends(model._output_coordinates, numbers),
@@ -95,7 +96,9 @@ class Configuration:
         _connect(entries, created)
         inputs = [_tensor(created, end) for end in _required(config, "input_layers", "a model")]
         outputs = [_tensor(created, end) for end in _required(config, "output_layers", "a model")]
-        return cls(inputs=inputs, outputs=outputs, name=config.get("name"))  # type: ignore[call-arg]
+        model = cls(inputs=inputs, outputs=outputs, name=config.get("name"))  # type: ignore[call-arg]
+        freeze(model, config)
+        return model
 
     def _updated_config(self) -> dict[str, Any]:
         """The configuration with what a file says beside it."""
@@ -184,6 +187,20 @@ def _from_bytes(content: bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that a model was never compiled is no news here
         return load_model(content)
+
+
+def frozen_entry(model: Any) -> dict[str, bool]:
+    """What a configuration says of a model that is frozen as a whole; nothing of others.
+
+    Keras 2.3.1 says nothing, forgets it when it loads, and passes over the entry; the later ones know it.
+    """
+    return {} if model.trainable else {"trainable": False}
+
+
+def freeze(model: Any, config: Mapping[str, Any]) -> None:
+    """Freeze a model that is so by its configuration."""
+    if config.get("trainable") is False:
+        model.trainable = False
 
 
 def json_value(value: Any) -> Any:

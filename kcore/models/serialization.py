@@ -7,6 +7,8 @@ from typing import Any
 
 from kcore.errors import FileFormatError
 from kcore.layers.registry import deserialize
+from kcore.legacy.configs import modernize
+from kcore.utils.custom_objects import get_custom_objects
 from kcore.variables import deferring
 
 
@@ -31,6 +33,7 @@ def model_from_config(config: Any, custom_objects: Mapping[str, Any] | None = No
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
         raise FileFormatError(f"A model config has the keys 'class_name' and 'config'; got {_short(config)}.")
     limits.check_config(config, "the configuration")
+    config = modernize(config, own={**get_custom_objects(), **(custom_objects or {})})
     return deserialize(config, custom_objects=custom_objects)
 
 
