@@ -85,7 +85,7 @@ CONFIGS |= {
     "hook": sequential(dense(__class__="os.system")),
     "hooks": sequential(dense(call="os.system", build="os.system")),
     "dtype": sequential(dense(dtype="object")),
-    "dtype_object": sequential(dense(dtype={"class_name": "os.system", "config": {}})),
+    "dtype_object": sequential(dense(dtype={"class_name": "os.system", "config": {"name": "object"}})),
     "weights": sequential(dense(weights=["x", {"a": 1}])),
     "units_text": sequential(dense(units="2; import os")),
     "units_huge": sequential(dense(units=10**12)),
@@ -346,6 +346,19 @@ def absolute_path(layer: Any, folder: Path) -> None:
 def group_as_weight(layer: Any, folder: Path) -> None:
     layer.attrs["weight_names"] = np.array([b"sub", b"bias"])
     layer.create_group("sub")
+
+
+@hdf5
+def one_array_many_times(layer: Any, folder: Path) -> None:
+    layer["large"] = np.zeros(10**6, "f4")
+    for i in range(500):
+        layer[f"w{i}"] = layer["large"]
+    layer.attrs["weight_names"] = np.array([f"w{i}".encode() for i in range(500)])
+
+
+@hdf5
+def one_name_many_times(layer: Any, folder: Path) -> None:
+    layer.attrs["weight_names"] = np.array([b"kernel"] * 2000)
 
 
 @hdf5
