@@ -75,12 +75,12 @@ def convert(request: Request) -> Result:
     held = _held(reader, source)
     if held == "weights" and request.architecture is None and (part := _part(request, writer, "weights")) == "weights":
         return _weights_alone(request, reader, writer, source)
-    model, optimizer_stored = _model(request, reader, source, held)
+    model = _model(request, reader, source, held)
     part = _part(request, writer, "architecture" if held == "architecture" else "model")
     with replacing(request.target) as temporary:
         _write(writer, part, model, temporary, include_optimizer=request.include_optimizer)
         arrays, optimizer = _verify(writer, part, model, temporary, request)
-    lost = bool(optimizer_stored and not optimizer)
+    lost = bool(_state(model)) and not optimizer
     return Result(reader.title, writer.title, part, arrays, optimizer, lost)
 
 
@@ -129,11 +129,11 @@ def _part(request: Request, writer: FileFormat, most: Part) -> Part:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _model(request: Request, reader: FileFormat, source: Source, held: Part) -> tuple[Any, bool]:
-    """The model, and whether the source has optimizer state."""
+def _model(request: Request, reader: FileFormat, source: Source, held: Part) -> Any:
+    """The model that the source, and the file of its architecture, hold."""
     options = LoadOptions(custom_objects=request.custom_objects, compile=False)
     if held == "architecture":
-        return reader.load_architecture(source, options), False
+        return reader.load_architecture(source, options)
     if held == "weights":
         if request.architecture is None:
             raise ArgumentError(
@@ -143,11 +143,9 @@ def _model(request: Request, reader: FileFormat, source: Source, held: Part) -> 
         whole = Source(request.architecture)
         model = formats.of(whole).load_architecture(whole, options)
         reader.load_weights(model, source, WeightOptions())
-        return model, False
-    description = reader.describe(source)
-    compiled = request.include_optimizer and description.training is not None
-    model = reader.load_model(source, LoadOptions(request.custom_objects, compile=compiled))
-    return model, bool(description.optimizer)
+        return model
+    compiled = request.include_optimizer and reader.describe(source).training is not None
+    return reader.load_model(source, LoadOptions(request.custom_objects, compile=compiled))
 
 
 # --- writing and comparing --------------------------------------------------------------------------------------------
@@ -174,16 +172,16 @@ def _verify(writer: FileFormat, part: Part, model: Any, path: str, request: Requ
     compiled = getattr(model, "optimizer", None) is not None and request.include_optimizer
     options = LoadOptions(request.custom_objects, compile=compiled)
     if part == "architecture":
-        again = writer.load_architecture(source, options)
-        if _plain(again.get_config()) != _plain(model.get_config()):
+        writer.load_architecture(source, options)
+        if _sorted(writer.describe(source).config) != _sorted(json.loads(model.to_json())):
             raise FileFormatError(f"{request.target!r} is not written: read again, its architecture is another one.")
         return 0, 0
     again = writer.load_model(source, options)
     arrays = _compare(model.get_weights(), again.get_weights(), request.target)
-    if not compiled or not model.optimizer.weights or getattr(again, "optimizer", None) is None:
+    state = _state(model) if compiled else ()
+    if not state:
         return arrays, 0
-    before, after = (K.batch_get_value(x.optimizer.weights) for x in (model, again))
-    return arrays, _compare(before, after, request.target)
+    return arrays, _compare(K.batch_get_value(state), K.batch_get_value(_state(again)), request.target)
 
 
 def _compare(expected: Sequence[np.ndarray], got: Sequence[np.ndarray], name: str) -> int:
@@ -197,10 +195,14 @@ def _compare(expected: Sequence[np.ndarray], got: Sequence[np.ndarray], name: st
     return len(expected)
 
 
-def _plain(config: Any) -> Any:
-    from kcore.models.configuration import json_value
+def _sorted(config: Any) -> str:
+    """A text that is equal for equal configurations (NaN, which some hold, is not equal to itself)."""
+    return json.dumps(config, sort_keys=True)
 
-    return json.loads(json.dumps(config, default=json_value))
+
+def _state(model: Any) -> Sequence[Any]:
+    """The variables of a model's optimizer."""
+    return getattr(getattr(model, "optimizer", None), "weights", None) or ()
 
 
 # --- weights without a model ------------------------------------------------------------------------------------------
