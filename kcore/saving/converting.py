@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,8 @@ from kcore.errors import ArgumentError, FileFormatError
 from kcore.saving import formats
 from kcore.saving.atomic import replacing
 from kcore.saving.formats import FileFormat, LoadOptions, Part, StoredLayers, WeightOptions
+from kcore.saving.keras2.conversion import depends_on_layers
 from kcore.saving.source import Source, Target
-
-#: Backends of Keras 2 that stored kernels in an order of their own, which only a model's layers tell.
-_OWN_ORDER: Final = ("theano",)
 
 
 @dataclass(frozen=True)
@@ -230,7 +228,7 @@ def _weights_alone(request: Request, reader: FileFormat, writer: FileFormat, sou
                 "whole model) with --architecture."
             )
     stored = reader.read_layers(source)
-    if stored.version.startswith("1") or stored.backend in _OWN_ORDER:
+    if depends_on_layers(stored.version, stored.backend):
         raise ArgumentError(
             f"The weights in {request.source!r} were written by Keras {stored.version} on {stored.backend}; their "
             "order depends on their layers: name a file of the architecture with --architecture."
