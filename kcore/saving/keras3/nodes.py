@@ -72,7 +72,7 @@ class NodeReader:
     def _end(self, end: Any) -> list[Any]:
         """An input or output of the model. Keras 3 counts calls of functional models from 1 here, of others from 0."""
         name, index, tensor = self._reference(end)
-        return [name, index + (1 if name in self._sequential else 0), tensor]
+        return [name, index + (1 if name in self._sequential and self.reader.is_keras3 else 0), tensor]
 
     def _inbound(self, reference: Reference, arguments: Mapping[str, Any]) -> list[Any]:
         """An input of a call; kcore's models have a call of their own before those in the graph."""
@@ -224,8 +224,7 @@ def _only_masks(entries: list[Any], outputs: set[Any]) -> set[str]:
             if not isinstance(call, Mapping):
                 continue
             values = [*(call.get("args") or []), *(v for k, v in _keywords(call) if not k.endswith("mask"))]
-            for name in _tensor_names(values):
-                uses.append((entry.get("name"), name))
+            uses += [(entry.get("name"), name) for name in _tensor_names(values)]
     changed = True
     while changed:
         changed = False
