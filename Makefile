@@ -21,7 +21,11 @@ memory: $(STAMP)
 kills: $(STAMP)
 	@KCORE_KILLS=$${KCORE_KILLS:-100} $(PY) -m pytest -q -s tests/saving/test_kill.py $(ARGS)
 
-.PHONY: venv demo test golden proof stacks memory kills lint bench clean
+# Damaged files of every format, 2,000 of each kind: ARGS="-k keras2_newer", KCORE_DAMAGE=10000.
+fuzz: $(STAMP)
+	@KCORE_DAMAGE=$${KCORE_DAMAGE:-2000} $(PY) -m pytest -q -s tests/saving/test_damage.py $(ARGS)
+
+.PHONY: venv demo test golden proof stacks memory fuzz kills lint bench clean
 
 venv: $(STAMP)
 

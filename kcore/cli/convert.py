@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         state = f" and {result.optimizer} of the optimizer" if result.optimizer else ""
         print(f"Read again: {result.arrays} arrays of weights{state}, equal bit for bit.")
-    if result.optimizer_lost and not options.no_training:
+    if result.optimizer_lost and result.part != "architecture" and not options.no_training:
         print("The optimizer's state is left out.")
     return 0
 

@@ -121,7 +121,8 @@ def _lines(report: Report, *, every_array: bool) -> Iterable[str]:
     assert told is not None
     yield f"{os.path.basename(report.file)}: {told.format}, {_size(report.size)}"
     if told.versions:
-        yield f"Written by: {', '.join(f'{name} {version}' for name, version in told.versions.items())}"
+        writers = [f"{name.removesuffix('_version')} {version}" for name, version in told.versions.items()]
+        yield f"Written by: {', '.join(writers)}"
     yield ""
     yield from _architecture(told) if told.config is not None else _layers_of_weights(told)
     yield from _totals(told)

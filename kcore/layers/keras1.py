@@ -12,24 +12,24 @@ from typing import Any, Final, TypeVar
 
 Init = TypeVar("Init", bound=Callable[..., None])
 
-_WEIGHTS: Final = {
+WEIGHTS: Final = {
     "init": "kernel_initializer", "W_regularizer": "kernel_regularizer", "b_regularizer": "bias_regularizer",
     "W_constraint": "kernel_constraint", "b_constraint": "bias_constraint", "bias": "use_bias",
 }  # fmt: skip
-_FORMAT: Final = {"dim_ordering": "data_format"}
-SEPARABLE: Final = {**_FORMAT, "nb_filter": "filters", "subsample": "strides", "border_mode": "padding"}
-CONV: Final = {**SEPARABLE, **_WEIGHTS, "filter_length": "kernel_size", "subsample_length": "strides"}
-POOL: Final = {**_FORMAT, "pool_length": "pool_size", "stride": "strides", "border_mode": "padding"}
-RESIZE: Final = {**_FORMAT, "length": "size"}
+FORMAT: Final = {"dim_ordering": "data_format"}
+SEPARABLE: Final = {**FORMAT, "nb_filter": "filters", "subsample": "strides", "border_mode": "padding"}
+CONV: Final = {**SEPARABLE, **WEIGHTS, "filter_length": "kernel_size", "subsample_length": "strides"}
+POOL: Final = {**FORMAT, "pool_length": "pool_size", "stride": "strides", "border_mode": "padding"}
+RESIZE: Final = {**FORMAT, "length": "size"}
 _RECURRENT: Final = {
     "inner_init": "recurrent_initializer", "inner_activation": "recurrent_activation",
     "U_regularizer": "recurrent_regularizer", "dropout_W": "dropout", "dropout_U": "recurrent_dropout",
     "consume_less": "implementation",
 }  # fmt: skip
-RECURRENT: Final = {**_WEIGHTS, **_RECURRENT, "output_dim": "units"}
+RECURRENT: Final = {**WEIGHTS, **_RECURRENT, "output_dim": "units"}
 CONV_RECURRENT: Final = {**CONV, **_RECURRENT}
 
-_VALUES: Final[dict[str, dict[Any, Any]]] = {
+VALUES: Final[dict[str, dict[Any, Any]]] = {
     "dim_ordering": {"tf": "channels_last", "th": "channels_first", "default": None},
     "consume_less": {"cpu": 0, "mem": 1, "gpu": 2},
 }
@@ -60,7 +60,7 @@ def accepts_keras1(renames: Mapping[str, str], *, rank: int | None = None) -> Ca
                     raise TypeError(
                         f"{type(self).__name__} received both `{new}` and its name of Keras 1, `{old}`. Use `{new}`."
                     )
-                kwargs[new] = _VALUES.get(old, {}).get(value, value) if isinstance(value, str) else value
+                kwargs[new] = VALUES.get(old, {}).get(value, value) if isinstance(value, str) else value
                 changed.append(f"{new}={kwargs[new]!r}")
             if changed:
                 warnings.warn(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import heapq
 import io
 import json
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -47,6 +49,7 @@ class Configuration:
         return copy.deepcopy(
             {
                 "name": self.name,
+                **frozen_entry(self),
                 "layers": [self._layer_entry(layer, numbers) for layer in self.layers],
                 "input_layers": _ends(model._input_coordinates, numbers),
                 "output_layers": _ends(model._output_coordinates, numbers),
@@ -93,7 +96,9 @@ class Configuration:
         _connect(entries, created)
         inputs = [_tensor(created, end) for end in _required(config, "input_layers", "a model")]
         outputs = [_tensor(created, end) for end in _required(config, "output_layers", "a model")]
-        return cls(inputs=inputs, outputs=outputs, name=config.get("name"))  # type: ignore[call-arg]
+        model = cls(inputs=inputs, outputs=outputs, name=config.get("name"))  # type: ignore[call-arg]
+        freeze(model, config)
+        return model
 
     def _updated_config(self) -> dict[str, Any]:
         """The configuration with what a file says beside it."""
@@ -184,6 +189,20 @@ def _from_bytes(content: bytes) -> Any:
         return load_model(content)
 
 
+def frozen_entry(model: Any) -> dict[str, bool]:
+    """What a configuration says of a model that is frozen as a whole; nothing of others.
+
+    Keras 2.3.1 says nothing, forgets it when it loads, and passes over the entry; the later ones know it.
+    """
+    return {} if model.trainable else {"trainable": False}
+
+
+def freeze(model: Any, config: Mapping[str, Any]) -> None:
+    """Freeze a model that is so by its configuration."""
+    if config.get("trainable") is False:
+        model.trainable = False
+
+
 def json_value(value: Any) -> Any:
     """What JSON text says of a value that is not plain: NumPy values, shapes, classes and functions."""
     if isinstance(value, np.ndarray):
@@ -224,26 +243,34 @@ def _required(config: Any, key: str, what: str) -> Any:
 
 
 def _connect(entries: Sequence[Mapping[str, Any]], created: Mapping[str, Any]) -> None:
-    """Call the layers as the configuration says; a call waits until its inputs exist."""
-    waiting = {id(entry): list(entry.get("inbound_nodes") or ()) for entry in entries}
-    while any(waiting.values()):
-        progress = False
-        for entry in entries:
-            calls = waiting[id(entry)]
-            layer = created[entry.get("name") or entry["config"]["name"]]
-            while calls and _call(layer, calls[0], created):
-                calls.pop(0)
-                progress = True
-        if not progress:
-            stuck = sorted(str(entry.get("name")) for entry in entries if waiting[id(entry)])
-            raise FileFormatError(
-                f"Improperly formatted model config: the inputs of {', '.join(stuck)} are computed by no layer of the "
-                "model."
-            )
+    """Call the layers as the configuration says; a call waits until its inputs exist.
+
+    As if one passed over the layers again and again, but only those are looked at whose inputs may have come.
+    """
+    layers = [created[entry.get("name") or entry["config"]["name"]] for entry in entries]
+    calls = [deque(entry.get("inbound_nodes") or ()) for entry in entries]
+    waiting: dict[str, list[int]] = {}  # by the layer that has to be called before
+    ready = [(0, index) for index in range(len(entries))]  # pass, place in the pass
+    while ready:
+        turn, index = heapq.heappop(ready)
+        while calls[index]:
+            missing = _call(layers[index], calls[index][0], created)
+            if missing is not None:
+                waiting.setdefault(missing, []).append(index)
+                break
+            calls[index].popleft()
+            for other in waiting.pop(layers[index].name, ()):
+                heapq.heappush(ready, (turn + (other <= index), other))
+    stuck = sorted(str(entry.get("name")) for entry, left in zip(entries, calls, strict=True) if left)
+    if stuck:
+        raise FileFormatError(
+            f"Improperly formatted model config: the inputs of {', '.join(stuck[:20])} are computed by no layer of the "
+            "model."
+        )
 
 
-def _call(layer: Any, inputs: Sequence[Sequence[Any]], created: Mapping[str, Any]) -> bool:
-    """Call the layer on the outputs that the entries name; False when one does not exist yet."""
+def _call(layer: Any, inputs: Sequence[Sequence[Any]], created: Mapping[str, Any]) -> str | None:
+    """Call the layer on the outputs that the entries name; when one does not exist yet, the name of its layer."""
     tensors: list[Any] = []
     arguments: Mapping[str, Any] = {}
     if inputs and isinstance(inputs[0], str):  # one input, without the list around it
@@ -261,12 +288,12 @@ def _call(layer: Any, inputs: Sequence[Sequence[Any]], created: Mapping[str, Any
             )
         nodes = created[data[0]]._inbound_nodes
         if len(nodes) <= data[1]:
-            return False
+            return created[data[0]].name  # type: ignore[no-any-return]
         tensors.append(nodes[data[1]].output_tensors[data[2]])
         arguments = data[3] if len(data) == 4 else {}
     if tensors:
         layer(unpack_singleton(tensors), **arguments)
-    return True
+    return None
 
 
 def _tensor(created: Mapping[str, Any], end: Sequence[Any]) -> Any:

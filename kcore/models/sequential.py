@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from kcore.graph.ir import Symbolic
 from kcore.layers.base import Layer
 from kcore.layers.input import Input, InputLayer
 from kcore.layers.registry import deserialize as deserialize_layer
-from kcore.models.configuration import _required
+from kcore.models.configuration import _required, freeze, frozen_entry
 from kcore.models.model import Model
 from kcore.models.network import Network
 from kcore.models.topology import get_source_inputs
@@ -38,8 +38,7 @@ class Sequential(Model):
     def __init__(self, layers: Sequence[Any] | None = None, name: str | None = None) -> None:
         super().__init__(name=name)
         self._build_input_shape: Any = None
-        for layer in layers or ():
-            self.add(layer)
+        self._add_all(layers or ())
 
     @property
     def layers(self) -> list[Any]:  # type: ignore[override]
@@ -58,17 +57,24 @@ class Sequential(Model):
 
     def add(self, layer: Any) -> None:
         """Add a layer on top. Raises TypeError when it is no layer, or has several outputs."""
-        layer = _as_layer(layer)
+        self._add_all([layer])
+
+    def _add_all(self, layers: Iterable[Any]) -> None:
+        """Add layers on top of each other; the network is made once, for all of them."""
         self._run_cache = {}
-        if not self._layers:
-            self._start(layer)
-        elif self.outputs:
-            self.outputs = [_single_output(layer, layer(self.outputs[0]))]
-        if self.inputs:
-            self.build()
-        else:
-            self.built = False
-            self._layers.append(layer)
+        try:
+            for given in layers:
+                layer = _as_layer(given)
+                if not self._layers:
+                    self._start(layer)
+                elif self.outputs:
+                    self.outputs = [_single_output(layer, layer(self.outputs[0]))]
+                self._layers.append(layer)
+        finally:  # those before one that cannot be added stay
+            if self.inputs:
+                self.build()
+            else:
+                self.built = False
 
     def _start(self, layer: Any) -> None:
         """Begin with the first layer: with its input when its shape is known."""
@@ -136,7 +142,7 @@ class Sequential(Model):
     def get_config(self) -> dict[str, Any]:
         """The layers in their order."""
         layers = [serialize_keras_object(layer) for layer in self.layers]
-        config = {"name": self.name, "layers": copy.deepcopy(layers)}
+        config = {"name": self.name, **frozen_entry(self), "layers": copy.deepcopy(layers)}
         shape = self._build_input_shape or self._shape_of_input_layer()
         if shape:
             config["build_input_shape"] = shape
@@ -156,11 +162,13 @@ class Sequential(Model):
         """A model from the result of `get_config` (or from a list of layers, as old files have), with new weights."""
         old = isinstance(config, list)
         model = cls(name=None if old else config.get("name"))
-        for entry in config if old else _required(config, "layers", "a Sequential model"):
-            model.add(deserialize_layer(entry, custom_objects=custom_objects))
+        entries = config if old else _required(config, "layers", "a Sequential model")
+        model._add_all(deserialize_layer(entry, custom_objects=custom_objects) for entry in entries)
         shape = None if old else config.get("build_input_shape")
         if not model.inputs and shape:
             model.build(tuple(shape))
+        if not old:
+            freeze(model, config)
         return model
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from kcore.errors import FileFormatError
 from kcore.layers.registry import deserialize
+from kcore.legacy.configs import modernize
+from kcore.utils.custom_objects import get_custom_objects
+from kcore.variables import deferring
 
 
 def model_from_config(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -30,6 +33,7 @@ def model_from_config(config: Any, custom_objects: Mapping[str, Any] | None = No
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
         raise FileFormatError(f"A model config has the keys 'class_name' and 'config'; got {_short(config)}.")
     limits.check_config(config, "the configuration")
+    config = modernize(config, own={**get_custom_objects(), **(custom_objects or {})})
     return deserialize(config, custom_objects=custom_objects)
 
 
@@ -44,11 +48,9 @@ def model_from_json(json_string: str | bytes, custom_objects: Mapping[str, Any] 
         FileFormatError: it is no JSON, describes no model, or exceeds a limit.
         UnknownNameError: it names a class or function that neither kcore nor the caller knows.
     """
-    from kcore.saving import limits, text
+    from kcore.saving import text
 
-    config = text.parse_json(json_string)
-    with limits.reading("JSON"):
-        return model_from_config(_dictionary(config), custom_objects)
+    return _built(text.parse_json(json_string), custom_objects, "JSON")
 
 
 def model_from_yaml(yaml_string: str | bytes, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -62,17 +64,21 @@ def model_from_yaml(yaml_string: str | bytes, custom_objects: Mapping[str, Any] 
         FileFormatError: it is no YAML, describes no model, or exceeds a limit.
         UnknownNameError: it names a class or function that neither kcore nor the caller knows.
     """
-    from kcore.saving import limits, text
+    from kcore.saving import text
 
-    config = text.parse_yaml(yaml_string)
-    with limits.reading("YAML"):
-        return model_from_config(_dictionary(config), custom_objects)
+    return _built(text.parse_yaml(yaml_string), custom_objects, "YAML")
 
 
-def _dictionary(config: Any) -> Any:
+def _built(config: Any, custom_objects: Mapping[str, Any] | None, name: str) -> Any:
+    """A model from what a text says; its weights get memory when they are first asked for."""
+    from kcore.saving import limits
+
     if not isinstance(config, Mapping):
         raise FileFormatError(f"A model config has the keys 'class_name' and 'config'; got {_short(config)}.")
-    return config
+    with limits.reading(name), deferring():
+        model = model_from_config(config, custom_objects)
+        limits.check_memory(model, name)
+        return model
 
 
 def _short(text: Any) -> str:

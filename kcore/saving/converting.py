@@ -165,7 +165,7 @@ def _write(writer: FileFormat, part: Part, model: Any, path: str, *, include_opt
 
 def _verify(writer: FileFormat, part: Part, model: Any, path: str, request: Request) -> tuple[int, int]:
     """Read the written file and compare; returns the numbers of equal arrays of layers and of the optimizer."""
-    source = Source(path)
+    source = Source(path, name=request.target)
     if part == "weights":
         expected = model.get_weights()
         model.set_weights([np.zeros_like(value) for value in expected])
@@ -231,7 +231,7 @@ def _weights_alone(request: Request, reader: FileFormat, writer: FileFormat, sou
         )
     with replacing(request.target) as temporary:
         writer.save_weights(_bag(stored), Target(temporary))
-        again = writer.read_layers(Source(temporary))
+        again = writer.read_layers(Source(temporary, name=request.target))
         if [name for name, _ in again.layers] != [name for name, _ in stored.layers]:
             raise FileFormatError(f"{request.target!r} is not written: read again, its layers are others.")
         arrays = _compare(_values(stored), _values(again), request.target)

@@ -6,6 +6,7 @@ checked as a whole before (`hdf5_check`); these checks also hold for groups that
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -108,18 +109,31 @@ def member(group: Any, name: str) -> Any:
         raise UnsafeFileError(f"{group.file.filename!r}: {group.name!r} names {name[:200]!r}, a path out of the group.")
     at = group
     for part in filter(None, parts):
-        if not isinstance(at, h5py.Group) or part not in at:
+        encoded = part.encode("utf-8")
+        try:
+            link = at.id.links.get_info(encoded) if isinstance(at, h5py.Group) else None
+        except (KeyError, RuntimeError):
+            link = None
+        if link is None:
             raise FileFormatError(
                 f"{group.file.filename!r} is damaged: {group.name!r} names {name!r}, which is not there."
             )
-        link = at.get(part, getlink=True)
-        if not isinstance(link, h5py.HardLink):
+        if link.type != h5py.h5l.TYPE_HARD:
+            kind = type(at.get(part, getlink=True)).__name__
             raise UnsafeFileError(
-                f"{group.file.filename!r} holds a {type(link).__name__} at {at.name}/{part}. Model files hold "
+                f"{group.file.filename!r} holds a {kind} at {at.name}/{part}. Model files hold "
                 "their data themselves; links that lead elsewhere are not followed."
             )
-        at = at[part]
+        at = _object(h5py.h5o.open(at.id, encoded))
     return at
+
+
+def _object(found: Any) -> Any:
+    """What `group[name]` gives, without its detours (models have hundreds of arrays)."""
+    import h5py
+
+    wrappers = {h5py.h5g.GroupID: h5py.Group, h5py.h5d.DatasetID: h5py.Dataset, h5py.h5t.TypeID: h5py.Datatype}
+    return next(wrapper(found) for kind, wrapper in wrappers.items() if isinstance(found, kind))
 
 
 def dataset(group: Any, name: str) -> Any:
@@ -132,24 +146,28 @@ def dataset(group: Any, name: str) -> Any:
     import h5py
 
     found = member(group, name)
-    where = f"{group.file.filename!r}, {group.name}/{name}"
+
+    def where() -> str:
+        return f"{group.file.filename!r}, {group.name}/{name}"
+
     if not isinstance(found, h5py.Dataset):
-        raise FileFormatError(f"{where}: expected an array, found a group.")
-    if found.dtype.kind not in "biuf" and not is_bfloat16(found):
-        raise UnsafeFileError(f"{where}: weights must be numbers, found dtype {found.dtype}.")
-    if found.external or found.is_virtual:
-        raise UnsafeFileError(f"{where}: the values lie in another file; such storage is not followed.")
-    settings = found.id.get_create_plist()
+        raise FileFormatError(f"{where()}: expected an array, found a group.")
+    dtype, shape, settings = found.dtype, found.shape, found.id.get_create_plist()
+    if dtype.kind not in "biuf" and not is_bfloat16(found):
+        raise UnsafeFileError(f"{where()}: weights must be numbers, found dtype {dtype}.")
+    layout = settings.get_layout()
+    if layout == h5py.h5d.VIRTUAL or settings.get_external_count():
+        raise UnsafeFileError(f"{where()}: the values lie in another file; such storage is not followed.")
     filters = [settings.get_filter(i)[0] for i in range(settings.get_nfilters())]
     if unknown := [number for number in filters if number not in FILTERS]:
         raise UnsafeFileError(
-            f"{where}: compressed by filter {unknown[0]}, which needs a plug-in of libhdf5; none is loaded. Known: "
+            f"{where()}: compressed by filter {unknown[0]}, which needs a plug-in of libhdf5; none is loaded. Known: "
             f"{', '.join(FILTERS.values())}. Write the file again without it."
         )
-    stored, declared = found.id.get_storage_size(), found.size * found.dtype.itemsize if found.shape is not None else 0
-    most = stored if found.chunks is None else max(limits.UNPACKED_BYTES, stored * limits.COMPRESSION_RATIO)
+    stored, declared = found.id.get_storage_size(), 0 if shape is None else math.prod(shape) * dtype.itemsize
+    most = max(limits.UNPACKED_BYTES, stored * limits.COMPRESSION_RATIO) if layout == h5py.h5d.CHUNKED else stored
     if declared > most:
-        raise FileFormatError(f"{where}: it declares the shape {found.shape} and stores {stored} bytes.")
+        raise FileFormatError(f"{where()}: it declares the shape {shape} and stores {stored} bytes.")
     return found
 
 
@@ -159,18 +177,44 @@ def is_bfloat16(found: Any) -> bool:
 
 
 def read_array(group: Any, name: str) -> np.ndarray:
-    """The values of a `dataset`; bfloat16 as float32."""
+    """The values of a `dataset`, in memory of their own; bfloat16 as float32."""
+    from h5py import h5s
+
     found = dataset(group, name)
     try:
-        values = np.asarray(found)
-        return (values.view("<u2").astype("u4") << 16).view("f4") if is_bfloat16(found) else values
+        if found.dtype.kind not in "biuf" or not found.size:
+            values = np.asarray(found)
+            return (values.view("<u2").astype("u4") << 16).view("f4") if is_bfloat16(found) else values
+        values = np.empty(found.shape, found.dtype)
+        found.id.read(h5s.ALL, h5s.ALL, values)
+        return values
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         raise FileFormatError(f"{group.file.filename!r}, {found.name}: the values are damaged ({error}).") from error
 
 
 def write_array(group: Any, name: str, value: np.ndarray) -> None:
     """Store an array under a name, whose slashes become groups."""
-    group.create_dataset(name, data=np.asarray(value))
+    from h5py import h5d, h5s, h5t
+
+    value = np.asarray(value, order="C")
+    space = h5s.create_simple(value.shape) if value.shape else h5s.create(h5s.SCALAR)
+    links, storage = _write_settings(name.isascii())
+    kind = h5t.py_create(value.dtype, logical=True)
+    stored = h5d.create(group.id, name.encode("utf-8"), kind, space, dcpl=storage, lcpl=links)
+    if value.size:
+        stored.write(h5s.ALL, h5s.ALL, value)
+
+
+@functools.cache
+def _write_settings(ascii_name: bool) -> tuple[Any, Any]:
+    """How `group.create_dataset` makes links and datasets: groups on the way, no times, so that files repeat."""
+    from h5py import h5p, h5t
+
+    links, storage = h5p.create(h5p.LINK_CREATE), h5p.create(h5p.DATASET_CREATE)
+    links.set_create_intermediate_group(True)
+    links.set_char_encoding(h5t.CSET_ASCII if ascii_name else h5t.CSET_UTF8)
+    storage.set_obj_track_times(False)
+    return links, storage
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

@@ -6,11 +6,15 @@ Real models stay far below every limit; files that exceed one are refused before
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 from kcore.errors import FileFormatError, KcoreError
+from kcore.ops.dtypes import numpy_dtype
 
 # --- configurations: JSON, YAML, and what is parsed from them ------------------------------------------------------
 
@@ -23,7 +27,7 @@ CONFIG_DEPTH: Final = 200
 #: Values in all lists and dictionaries together, those that YAML's aliases repeat counted each time.
 CONFIG_ITEMS: Final = 2_000_000
 #: Layers of a model, those of models inside it counted too.
-LAYERS: Final = 20_000
+LAYERS: Final = 10_000
 #: Integers lie between plus and minus this.
 INTEGER: Final = 2**63
 #: Dimensions and sizes of layers (`units`, `batch_input_shape`, ...).
@@ -104,6 +108,25 @@ def _check_keys(mapping: Mapping[Any, Any], name: str) -> None:
     for key in mapping:
         if isinstance(key, str) and key.startswith("__"):
             _refuse(name, f"{key[:60]!r} is no argument of a layer; names that begin with '__' are refused")
+
+
+def check_memory(model: Any, name: str) -> None:
+    """Refuse a model whose weights are larger than the memory of the machine, before they have any.
+
+    Raises FileFormatError.
+    """
+    needed = sum(math.prod(w.shape) * numpy_dtype(w.dtype).itemsize for w in model.weights)
+    if needed > _memory():
+        _refuse(name, f"its weights need {needed} bytes; this machine has {_memory()}")
+
+
+@cache
+def _memory() -> int:
+    """Bytes of memory of this machine; a guess where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 2**36
 
 
 @contextmanager

@@ -138,26 +138,26 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def findings(config: Any, training: Any = None) -> Iterator[Finding]:
     """Byte code, and classes and functions that neither kcore nor a registration knows, each said once."""
     seen = set()
-    for finding in (*_walk(config), *_unknown_training(training)):
+    for finding in (*_walk(config, "config", layer=True), *_unknown_training(training)):
         if finding.what not in seen:
             seen.add(finding.what)
             yield finding
 
 
-def _walk(root: Any) -> Iterator[Finding]:
-    waiting: list[tuple[Any, str, bool]] = [(root, "config", True)]
+def _walk(root: Any, where: str, *, layer: bool) -> Iterator[Finding]:
+    waiting: list[tuple[Any, str, bool]] = [(root, where, layer)]
     while waiting:
-        nest, where, layer = waiting.pop(0)
+        nest, where, layer = waiting.pop()
         if isinstance(nest, Mapping):
             inside = _mapping(nest.get("config"))
             at = f"{where}/{inside['name']}" if isinstance(inside.get("name"), str) else where
             yield from _byte_code(nest, inside, at)
             yield from _unknown(nest, inside, at, layer=layer)
-            for key, part in nest.items():
+            for key, part in reversed(list(nest.items())):
                 place = at if key in ("config", "layers") else f"{at}.{key}"
                 waiting.append((part, place, key in ("layers", "layer", "cell", "cells")))
         elif isinstance(nest, (list, tuple)):
-            waiting += [(part, where, layer) for part in nest]
+            waiting += [(part, where, layer) for part in reversed(nest)]
 
 
 def _byte_code(nest: Mapping[str, Any], inside: Mapping[str, Any], where: str) -> Iterator[Finding]:
@@ -176,9 +176,11 @@ def _unknown(nest: Mapping[str, Any], inside: Mapping[str, Any], where: str, *, 
     names = [x for x in (name, registered) if isinstance(x, str)]
     if isinstance(name, str) and not name.startswith("__") and not any(_known(x, layer=layer) for x in names):
         yield _not_known("layer" if layer else "class", registered or name, where)
-    functions = {f"{where}.{key}": nest.get(key) for key in ("activation", "recurrent_activation")}
+    functions = {f"{where}.{key}": nest.get(key) for key in ("activation", "recurrent_activation", "fn")}
     if name == "Lambda" and inside.get("function_type") == "function":
         functions[where] = inside.get("function")
+    if name == "function":  # as Keras 3 writes them
+        functions[where] = nest.get("config")
     for place, function in functions.items():
         if isinstance(function, str) and not _known(function):
             yield _not_known("function", function, place)
@@ -190,7 +192,7 @@ def _unknown_training(training: Any) -> Iterator[Finding]:
     while waiting:
         nest, where = waiting.pop(0)
         if isinstance(nest, Mapping) and "class_name" in nest:
-            yield from _unknown(nest, {}, where, layer=False)
+            yield from _walk(nest, where, layer=False)
         elif isinstance(nest, Mapping):
             waiting += [(part, f"{where}.{key}") for key, part in nest.items()]
         elif isinstance(nest, (list, tuple)):
@@ -206,10 +208,10 @@ def _not_known(kind: str, name: Any, where: str) -> Finding:
 #: The parts of a training configuration that name classes and functions; Keras 3 has another word for the first.
 _COMPILED: Final = ("optimizer_config", "optimizer", "loss", "metrics", "weighted_metrics")
 
-#: Names of what is no class of a table: functional models, Keras 3's wrappers of plain data, short names of metrics.
+#: Names of what is no class of a table: functional models, wrappers of plain data and of metrics, short names.
 _OTHERS: Final = frozenset({
-    "Functional", "Network", "DTypePolicy", "Policy", "TensorShape", "ListWrapper", "function", "acc", "crossentropy",
-    "ce",
+    "Functional", "Network", "DTypePolicy", "Policy", "TensorShape", "ListWrapper", "MeanMetricWrapper", "function",
+    "acc", "crossentropy", "ce",
 })  # fmt: skip
 
 

@@ -10,22 +10,22 @@ from functools import cached_property
 from typing import IO, Any, Final
 
 from kcore.errors import ArgumentTypeError, FileFormatError, MissingFileError, UnsafeFileError
-from kcore.saving import hdf5_check
+from kcore.saving import dictionaries, hdf5_check
 from kcore.saving.atomic import writing
 from kcore.saving.description import Finding
 from kcore.saving.hdf5_stream import new_hdf5
 
 _HDF5_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURES: Final = (b"PK\x03\x04", b"PK\x05\x06")
-_EXPECTED: Final = "a path, bytes, a binary file object or an open h5py file or group"
+_EXPECTED: Final = "a path, bytes, a binary file object, an open h5py file or group, an H5Dict or a dictionary"
 
 
 class Source:
     """What is to be read.
 
     Args:
-        given: a path (`str` or `os.PathLike`), the content as `bytes`, a seekable binary file object, or an open
-            `h5py.File` or `h5py.Group`.
+        given: a path (`str` or `os.PathLike`), the content as `bytes`, a seekable binary file object, an open
+            `h5py.File` or `h5py.Group`, or a dictionary or `H5Dict` as Keras 2 keeps models in.
         name: what errors call it, where that is not what it is called itself.
 
     Attributes:
@@ -44,7 +44,10 @@ class Source:
         self.group: Any = None
         self._path: str | None = None
         self._stream: Any = None
-        if isinstance(given, (str, os.PathLike)):
+        given = dictionaries.unwrapped(given)
+        if isinstance(given, dict):
+            self._stream, self.name = dictionaries.as_stream(given), "<dictionary>"
+        elif isinstance(given, (str, os.PathLike)):
             self._path = self.name = os.fspath(given)
             if not os.path.exists(self._path):
                 raise MissingFileError(f"There is no file {self._path!r}.")
@@ -148,7 +151,8 @@ class Target:
     """What is to be written. Files at paths are replaced atomically: see `kcore.saving.atomic`.
 
     Args:
-        given: a path, a writable binary file object, or an open `h5py.File` or `h5py.Group`.
+        given: a path, a writable binary file object, an open `h5py.File` or `h5py.Group`, or a dictionary or `H5Dict`
+            to be filled.
 
     Attributes:
         name: what errors call it; for paths it decides the format.
@@ -156,9 +160,10 @@ class Target:
     """
 
     def __init__(self, given: Any) -> None:
+        given = dictionaries.unwrapped(given)
         self.is_path = isinstance(given, (str, os.PathLike))
         self.group = given if _is_group(given) else None
-        if not self.is_path and self.group is None and not hasattr(given, "write"):
+        if not self.is_path and self.group is None and not hasattr(given, "write") and not isinstance(given, dict):
             raise ArgumentTypeError(f"Expected {_EXPECTED.replace('bytes, ', '')} to write to, got {given!r}.")
         self._given = given
         self.name = os.fspath(given) if self.is_path else str(getattr(given, "name", "<file object>"))
@@ -168,6 +173,8 @@ class Target:
         """A stream to write the content to."""
         if self.group is not None:
             raise FileFormatError(f"{self.name!r} is an open HDF5 group: this format is written to files.")
+        if isinstance(self._given, dict):
+            raise FileFormatError("A dictionary holds models of Keras 2's layout alone.")
         if not self.is_path:
             yield self._given
             return
@@ -179,6 +186,10 @@ class Target:
         """An open HDF5 group to write to."""
         if self.group is not None:
             yield self.group
+            return
+        if isinstance(self._given, dict):
+            with dictionaries.filling(self._given) as file:
+                yield file
             return
         with self.binary() as stream, new_hdf5(stream, self.name) as file:
             yield file

@@ -16,9 +16,6 @@ import numpy as np
 from kcore import random
 from kcore.utils.data_utils import Sequence
 
-#: Seconds after which a Sequence that gives no further batch is kept as it is.
-_PATIENCE = 600.0
-
 
 class Followed(Sequence):
     """A Sequence as it is, and what it was before each fetch.
@@ -36,10 +33,12 @@ class Followed(Sequence):
     def __init__(self, sequence: Any, *, ahead: bool, draws: bool) -> None:
         self.sequence = sequence
         self.ahead = ahead
-        self.draws = draws and hasattr(sequence, "get_state")
+        self.keeps = hasattr(sequence, "get_state") and hasattr(sequence, "set_state")
+        self.draws = draws and self.keeps
+        self._ended = 0
         self._ends: list[Any] = []
         self._before: deque[dict[str, Any]] = deque()
-        self._noted = threading.Condition()
+        self._noted = threading.Lock()
         self._may_fetch = threading.Event()
         self._first_random: Any = None
 
@@ -65,35 +64,37 @@ class Followed(Sequence):
                 np.random.set_state(self._first_random)  # noqa: NPY002
                 self._first_random = None
             self._before.append(self._now())
-            self._noted.notify_all()
 
     def on_epoch_end(self) -> None:
         """Tell the Sequence, and remember what it could draw from."""
-        if hasattr(self.sequence, "get_state"):
-            self.sequence.on_epoch_end()
-            return
-        before = random.get_state()
+        before = None if self.keeps else random.get_state()
         self.sequence.on_epoch_end()
-        drew = _differ(before, random.get_state())
-        self._ends.append(before if drew else None)
+        with self._noted:
+            if before is not None:
+                self._ends.append(before if _differ(before, random.get_state()) else None)
+            self._ended += 1
 
     def __reduce__(self) -> Any:
         return _itself, (self.sequence,)  # a worker process reads the Sequence alone
 
     def _now(self) -> dict[str, Any]:
-        state = self.sequence.get_state() if hasattr(self.sequence, "get_state") else None
+        state = self.sequence.get_state() if self.keeps else None
         drawing = np.random.get_state(legacy=False) if self.draws else None  # noqa: NPY002
-        return {"state": state, "ends": list(self._ends), "random": drawing}
+        return {"state": state, "ended": self._ended, "ends": list(self._ends), "random": drawing}
 
     def batch_read(self) -> None:
         """The batch that was fetched first has been read."""
         if self.ahead:
             self._before.popleft()
 
-    def await_next(self) -> None:
-        """Wait until the next batch that nobody has read is being fetched: it is or will be, whoever waits."""
+    def has_next(self, passes: int) -> bool:
+        """Whether the next batch that nobody has read is being fetched.
+
+        Args:
+            passes: how often the Sequence was read to its end; it is told of each before.
+        """
         with self._noted:
-            self._noted.wait_for(lambda: self._before or not self.ahead, timeout=_PATIENCE)
+            return self._ended >= passes and (bool(self._before) or not self.ahead)
 
     def get_state(self) -> dict[str, Any]:
         """What the Sequence is before the next batch that nobody has read, which is being fetched."""
@@ -104,13 +105,13 @@ class Followed(Sequence):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Make the Sequence what it was; the first fetch waits for `go`."""
-        if state["state"] is not None and hasattr(self.sequence, "set_state"):
+        if self.keeps and state["state"] is not None:
             self.sequence.set_state(state["state"])
         for before in state["ends"]:
             if before is not None:
                 random.set_state(before)
             self.sequence.on_epoch_end()
-        self._ends = list(state["ends"])
+        self._ended, self._ends = state["ended"], list(state["ends"])
         self._first_random = state["random"]
 
     def go(self) -> None:

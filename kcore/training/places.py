@@ -7,6 +7,7 @@ give the same batches each time it is started.
 from __future__ import annotations
 
 import itertools
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -62,8 +63,6 @@ class Place:
     @property
     def lock(self) -> AbstractContextManager[Any]:
         """Inside it no order of batches is drawn."""
-        if self._followed is not None:
-            self._followed.await_next()  # the drawing of an order comes before that
         drawing = getattr(self.enqueuer, "drawing", None)
         return nullcontext() if drawing is None else drawing
 
@@ -108,6 +107,16 @@ class Place:
         """After random states were put back: let fetching begin."""
         if self._followed is not None:
             self._followed.go()
+
+    def settle(self) -> None:
+        """Wait until those who fetch ahead have drawn the next order, and fetch the next batch, by themselves."""
+        enqueuer, followed = self.enqueuer, self._followed
+        if followed is None or enqueuer is None:
+            return
+        while enqueuer.run_thread.is_alive():
+            if enqueuer.orders(self.passes - self._opened_at) and followed.has_next(self.passes):
+                return
+            time.sleep(0.002)
 
     def epoch(self, steps: int | None) -> Iterator[Any]:
         """So many batches, or those there are; see `Stream.epoch`. A loader's pass goes on where it was."""
@@ -178,6 +187,9 @@ class Places:
     @property
     def lock(self) -> AbstractContextManager[Any]:
         """Inside it nothing changes."""
+        for place in (self.train, self.validation):
+            if isinstance(place, Place):
+                place.settle()
         return self.train.lock  # type: ignore[no-any-return]
 
     def go(self) -> None:

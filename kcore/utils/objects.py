@@ -7,6 +7,7 @@ unless the caller trusts the file (`safe_mode=False`): then installed modules th
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -32,13 +33,20 @@ def has_arg(fn: Any, name: str, accept_all: bool = False) -> bool:
     (True, False, True)
     """
     try:
-        parameters = inspect.signature(fn).parameters
+        of_class = inspect.ismethod(fn) and isinstance(fn.__self__, type)
+        parameters = _parameters(fn) if of_class else inspect.signature(fn).parameters
     except (TypeError, ValueError):  # some builtins have no signature
         return False
     parameter = parameters.get(name)
     if parameter is None:
         return accept_all and any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+
+
+@functools.lru_cache(maxsize=256)
+def _parameters(fn: Any) -> Mapping[str, inspect.Parameter]:
+    """Those of a class's method, such as `from_config`, which are asked for with each object in a configuration."""
+    return inspect.signature(fn).parameters
 
 
 def serialize_keras_object(instance: Any) -> Any:

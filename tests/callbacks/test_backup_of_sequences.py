@@ -53,6 +53,7 @@ SOURCES = {
     "seeded images without workers": (lambda: images(5), {"workers": 0, "shuffle": False}),
     "more images than an epoch": (images, {"steps_per_epoch": 5}),
     "shuffled": (Shuffled, {}),
+    "shuffled, with processes": (Shuffled, {"use_multiprocessing": True, "steps_per_epoch": 5}),
     "shuffled without workers": (Shuffled, {"workers": 0}),
     "shuffled, fewer than an epoch": (Shuffled, {"steps_per_epoch": 3}),
 }

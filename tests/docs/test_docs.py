@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 import kcore
+from kcore.utils import custom_objects
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +39,16 @@ def test_the_readme(tmp_path, monkeypatch):
         kcore.backend.clear_session()
         assert runner.Reader(tmp_path, ROOT, None).follow(ROOT / "README.md") == 1
     assert (tmp_path / "digits.h5").exists()
+
+
+def test_files(fresh_python, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(custom_objects, "_custom_objects", {})
+    monkeypatch.setattr(custom_objects, "_registered_names", {})
+    with kcore.backend_scope("numpy"):
+        kcore.backend.clear_session()
+        reader = runner.Reader(tmp_path, ROOT, fresh_python().run)
+        assert reader.follow(ROOT / "docs" / "files.md") > 8
 
 
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]

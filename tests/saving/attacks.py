@@ -90,12 +90,16 @@ CONFIGS |= {
     "units_huge": sequential(dense(units=10**12)),
     "units_negative": sequential(dense(units=-5)),
     "shape_huge": sequential(dense(batch_input_shape=[None, 2**40])),
+    "weights_huge": sequential(dense(units=2**30, batch_input_shape=[None, 2**30])),
+    "weights_huge_orthogonal": sequential(
+        dense(units=2**20, batch_input_shape=[None, 2**20], kernel_initializer="Orthogonal")
+    ),
     "integer_huge": sequential(dense(seed=2**200)),
     "arguments_list": sequential({"class_name": "Dense", "config": [1, 2]}),
     "config_text": sequential({"class_name": "Dense", "config": "units"}),
     "name_object": sequential(dense(name={"a": 1})),
     "layers_text": {"class_name": "Model", "config": {"layers": "abc", "input_layers": [], "output_layers": []}},
-    "layers_many": sequential(*[dense()] * 20_001),
+    "layers_many": sequential(*[dense()] * 10_001),
     "nested": CONFIGS["layer_os"],
     "lambda_module": sequential({
         "class_name": "Lambda",
@@ -113,7 +117,7 @@ CONFIGS |= {
         "class_name": "Model",
         "config": {
             "name": "m", "layers": [
-                {"class_name": "Dense", "name": n, "config": {"units": 1, "name": n}, "inbound_nodes": [[[o, 0, 0, {}]]]}
+                {"class_name": "Dense", "name": n, "config": {"units": 1}, "inbound_nodes": [[[o, 0, 0, {}]]]}
                 for n, o in (("a", "b"), ("b", "a"))
             ],
             "input_layers": [["a", 0, 0]], "output_layers": [["b", 0, 0]],
@@ -123,8 +127,9 @@ CONFIGS |= {
         "class_name": "Model",
         "config": {
             "name": "m",
-            "layers": [{"class_name": "InputLayer", "name": "a", "config": {"batch_input_shape": [None, 3], "name": "a"},
-                        "inbound_nodes": []}],
+            "layers": [
+                {"class_name": "InputLayer", "name": "a", "config": {"batch_input_shape": [1, 3]}, "inbound_nodes": []}
+            ],
             "input_layers": [["a", -5, 7]], "output_layers": [["a", 0, 99]],
         },
     },
@@ -180,7 +185,7 @@ YAML_TEXTS |= {
     ) + "class_name: Sequential\nconfig: *i",
     "twice": "class_name: Sequential\nclass_name: Model\nconfig: []",
     "key": "class_name: Sequential\nconfig: {[1, 2]: 3}",
-    "deep": "class_name: Sequential\nconfig: " + "[" * 3000 + "]" * 3000,
+    "deep": "class_name: Sequential\nconfig: " + "[" * 1200 + "]" * 1200,
     "integer": "class_name: Sequential\nconfig: {layers: [" + "9" * 5000 + "]}",
     "sexagesimal": "class_name: Sequential\nconfig: {n: 1" + ":59" * 2000 + "}",
 }  # fmt: skip
@@ -317,7 +322,7 @@ def sparse_giant(layer: Any, folder: Path) -> None:
 
 @hdf5
 def bomb(layer: Any, folder: Path) -> None:
-    replace(layer, shape=(2**14, 2**14), dtype="f4", chunks=(2**12, 2**12), compression="gzip")
+    replace(layer, shape=(2**14, 2**14), dtype="f4", chunks=(2**10, 2**10), compression="gzip")
     layer["kernel"][:1] = 0
 
 

@@ -115,24 +115,19 @@ def merge_layers(keras):
 # --- what only the caller can provide ---------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.7 has no functools.cache
-def squared(keras):
+def squared(x):
     """A function for Lambda layers."""
-
-    def squared(x):
-        return ops(keras).square(x) + 1.0
-
-    return squared
+    return x * x + 1.0
 
 
-@kind([(5,)], [(2,)], objects=lambda keras: {"squared": squared(keras)})
+@kind([(5,)], [(2,)], objects=lambda keras: {"squared": squared, "square": squared})
 def lambda_named(keras):
     L = keras.layers
     return chain(keras, L.Dense(4, input_shape=(5,)),
-                 L.Lambda(squared(keras), output_shape=(4,), name="square"), L.Dense(2))  # fmt: skip
+                 L.Lambda(squared, output_shape=(4,), name="square"), L.Dense(2))  # fmt: skip
 
 
-@functools.lru_cache(maxsize=None)  # noqa: UP033
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - Python 3.7 has no functools.cache
 def scale(keras):
     """The class of a layer that multiplies by a weight per feature."""
 
@@ -211,7 +206,7 @@ def uncompiled(keras):
 @kind([(5,)], [(2,)])
 def frozen(keras):
     L = keras.layers
-    model = keras.models.Sequential([L.Dense(4, trainable=False, input_shape=(5,)), L.BatchNormalization(), L.Dense(2)])
+    model = keras.models.Sequential([L.Dense(4, trainable=False, input_shape=(5,)), L.PReLU(), L.Dense(3), L.Dense(2)])
     model.layers[1].trainable = False
     model.compile("sgd", "mse")
     return model
@@ -219,12 +214,24 @@ def frozen(keras):
 
 @kind([(5,)], [(2,)])
 def mixed_trainable(keras):
-    """A nested model with a frozen layer in its middle, one frozen as a whole, one that trains."""
+    """A nested model with a frozen layer in its middle, one with all layers frozen, one that trains."""
     L = keras.layers
-    blocks = [_block(keras, 5, 4, "half"), _block(keras, 4, 4, "none"), _block(keras, 4, 4, "all")]
+    blocks = [keras.models.Sequential([L.Dense(4, input_shape=(size,)), L.PReLU(), L.Dense(4)]) for size in (5, 4, 4)]
     blocks[0].layers[1].trainable = False
-    blocks[1].trainable = False
+    for layer in blocks[1].layers:
+        layer.trainable = False
     return chain(keras, *blocks, L.Dense(2))
+
+
+@kind([(5,)], [(2,)])
+def frozen_model(keras):
+    """Nested models that are frozen as a whole."""
+    L = keras.layers
+    x = L.Input((5,))
+    block = keras.models.Model(x, L.PReLU()(L.Dense(4)(x)), name="block")
+    inner = keras.models.Sequential([L.Dense(3, input_shape=(4,)), L.PReLU()], name="inner")
+    block.trainable = inner.trainable = False
+    return chain(keras, block, inner, L.Dense(2))
 
 
 @kind([(5,)], [(2,)])
@@ -236,10 +243,16 @@ def objects_as_arguments(keras):
         keras,
         L.Dense(6, kernel_initializer=init.VarianceScaling(2.0, "fan_avg", seed=3),
                 bias_initializer=init.Constant(0.3), kernel_regularizer=l1_l2, bias_regularizer=R.l2(0.03),
-                activity_regularizer=R.l1(0.01), kernel_constraint=C.MaxNorm(1.5, axis=0),
+                kernel_constraint=C.MaxNorm(1.5, axis=0),
                 bias_constraint=C.NonNeg(), input_shape=(5,)),
         L.Dense(4, kernel_initializer=init.Orthogonal(gain=1.2), kernel_constraint=C.UnitNorm(axis=0)),
         L.Dense(3, kernel_initializer=init.TruncatedNormal(stddev=0.4),
                 kernel_constraint=C.MinMaxNorm(0.2, 1.1, rate=0.7)),
         L.Dense(2, kernel_initializer=init.RandomUniform(-0.5, 0.5), bias_initializer=init.RandomNormal(0.1, 0.2)),
     )  # fmt: skip
+
+
+@kind([(5,)], [(2,)], absent={"tf_keras": "penalties of activities are divided by the batch size there"})
+def activity_penalty(keras):
+    L = keras.layers
+    return chain(keras, L.Dense(4, activity_regularizer="l2", input_shape=(5,)), L.Dense(2))

@@ -23,8 +23,7 @@ def lstm(keras):
     L = keras.layers
     implementation = {} if package(keras) == "keras3" else {"implementation": 1}
     return chain(keras, L.LSTM(4, return_sequences=True, input_shape=STEPS, **implementation),
-                 L.LSTM(3, go_backwards=True, unit_forget_bias=False, use_bias=False), L.Dense(2),
-                 optimizer="rmsprop")  # fmt: skip
+                 L.LSTM(3, go_backwards=True, unit_forget_bias=False, use_bias=False), L.Dense(2))  # fmt: skip
 
 
 def _gru(keras, reset_after):
@@ -124,13 +123,10 @@ def masking(keras):
 @kind([STEPS], [(2,)], stateful=True)
 def stateful(keras):
     L = keras.layers
-    model = keras.models.Sequential()
-    name = "batch_shape" if package(keras) == "keras3" else "batch_input_shape"
-    model.add(L.InputLayer(**{name: (BATCH,) + STEPS}))  # noqa: RUF005
-    model.add(L.LSTM(3, stateful=True))
-    model.add(L.Dense(2))
-    model.compile("sgd", "mse")
-    return model
+    shape = (BATCH,) + STEPS  # noqa: RUF005
+    if package(keras) == "keras3":
+        return chain(keras, L.InputLayer(batch_shape=shape), L.LSTM(3, stateful=True), L.Dense(2))
+    return chain(keras, L.LSTM(3, stateful=True, batch_input_shape=shape), L.Dense(2))
 
 
 @kind([STEPS, (3,), (3,)], [(2,)])

@@ -46,7 +46,9 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
         keras.backend.clear_session()
         model = build()
         model.save(folder / "model.h5")
+        model.save(folder / "model.keras")
         model.save_weights(folder / "weights.h5")
+        model.save_weights(folder / "weights.weights.h5")
         model.save_weights(folder / "weights.safetensors")
         (folder / "model.json").write_text(model.to_json())
         (folder / "model.yaml").write_text(model.to_yaml())
@@ -83,6 +85,15 @@ DIRECTIONS = [
     ("weights.safetensors", "new.h5", ["--architecture", "model.h5"]),
     ("weights.safetensors", "new_weights.h5", []),
     ("weights.safetensors", "new_weights.h5", [*WITH_MODEL, "--weights-only"]),
+    ("model.h5", "new.keras", []),
+    ("model.h5", "new.weights.h5", []),
+    ("model.keras", "new.h5", []),
+    ("model.keras", "new.keras", []),
+    ("model.keras", "new.safetensors", []),
+    ("model.keras", "new.json", []),
+    ("weights.weights.h5", "new.keras", WITH_MODEL),
+    ("weights.weights.h5", "new.safetensors", []),
+    ("weights.safetensors", "new.weights.h5", ["--architecture", "model.keras"]),
     ("model.json", "new.yaml", []),
     ("model.yaml", "new.json", []),
 ]
@@ -98,14 +109,16 @@ def test_what_is_converted_is_the_same_model(capsys, folder, source, target, opt
         read = keras.models.model_from_json if target.endswith("json") else keras.models.model_from_yaml
         assert read(Path(target).read_text()).get_config() == original.get_config()
         return
-    if target == "new.h5":
-        model = keras.models.load_model(target, compile=source == "model.h5")
+    whole = source.startswith("model.")
+    if target in ("new.h5", "new.keras"):
+        model = keras.models.load_model(target, compile=whole)
     else:
         model = keras.models.model_from_json(Path("model.json").read_text())
         model.load_weights(target)
-        model.load_weights(target, by_name=True)
+        if target.endswith(("safetensors", "weights.h5")):
+            model.load_weights(target, by_name=True)
     np.testing.assert_array_equal(model.predict(X), np.load("predicted.npy"))
-    if source == "model.h5" and target == "new.h5":
+    if whole and target in ("new.h5", "new.keras"):
         assert model.train_on_batch(X, np.ones((4, 2))) == original.train_on_batch(X, np.ones((4, 2)))
         assert "arrays of weights and 37 of the optimizer, equal bit for bit" in said
 
@@ -130,6 +143,7 @@ def test_what_is_lost_is_told(capsys, folder):
     ("words", "said"),
     [
         (["weights.h5", "new.json"], "holds weights alone.*--architecture"),
+        (["weights.safetensors", "new.weights.h5"], "does not list weights layer by layer.*--architecture"),
         (["model.json", "new.h5"], "holds an architecture alone.*--architecture model.json"),
         (["model.json", "new.safetensors"], "holds an architecture alone"),
         (["model.h5", "new.xyz"], "'new.xyz' says no format; name one of: .*safetensors"),

@@ -5,8 +5,10 @@ CI looks at a few hundred cases; `make fuzz` at thousands (`KCORE_DAMAGE=2000` f
 
 from __future__ import annotations
 
+import copy
 import io
 import itertools
+import json
 import os
 import struct
 import subprocess
@@ -19,6 +21,7 @@ from typing import Any
 
 import h5py
 import pytest
+import yaml
 from damage_worker import data, small_model
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -60,20 +63,19 @@ def _newer(model: Any, path: Path) -> None:
 
 def _packed(model: Any, path: Path) -> None:
     """Arrays in chunks, compressed, shuffled, with checksums."""
-    with io.BytesIO() as stream:
-        with h5py.File(stream, "w") as plain, h5py.File(path, "w") as file:
-            model.save(plain)
-            file.attrs.update(plain.attrs)
+    with h5py.File.in_memory() as plain, h5py.File(path, "w") as file:
+        model.save(plain)
+        file.attrs.update(plain.attrs)
 
-            def copy(name: str, item: Any) -> None:
-                if isinstance(item, h5py.Group):
-                    file.create_group(name).attrs.update(item.attrs)
-                elif item.shape:
-                    file.create_dataset(name, data=item[()], compression="gzip", shuffle=True, fletcher32=True)
-                else:
-                    file[name] = item[()]
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Group):
+                file.create_group(name).attrs.update(item.attrs)
+            elif item.shape:
+                file.create_dataset(name, data=item[()], compression="gzip", shuffle=True, fletcher32=True)
+            else:
+                file[name] = item[()]
 
-            plain.visititems(copy)
+        plain.visititems(copy)
 
 
 def _state(model: Any, path: Path) -> None:
@@ -156,7 +158,7 @@ def worker() -> Iterator[Worker]:
     yield worker
     worker.close()
     if CASES > 100:  # what `make fuzz` tells
-        print("\n", dict(worker.verdicts))
+        sys.stdout.write(f"\n{dict(worker.verdicts)}\n")
 
 
 def expect_no_harm(worker: Worker, kind: str, content: bytes) -> None:
@@ -257,7 +259,7 @@ def sealed(content: bytes) -> bytes:
 def damaged(draw: st.DrawFn, content: bytes, parts: list[tuple[int, int]]) -> bytes:
     """Some bytes of the parts of a file that say how it is made, changed: flipped, blown up, swapped, or cut out."""
     changed = bytearray(content)
-    for _ in range(draw(st.integers(1, 4))):
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 4]))):
         at, size = draw(st.sampled_from(parts))
         place = at + draw(st.integers(0, max(0, min(size, 4096) - 1)))
         how = draw(st.sampled_from(["bit", "byte", "byte", "word", "copy", "zero"]))
@@ -304,6 +306,105 @@ def test_changed_bytes(name: str, whole: dict[str, bytes], worker: Worker) -> No
 @pytest.mark.parametrize("name", ["keras2_newer"])
 def test_changed_bytes_under_right_checksums(name: str, whole: dict[str, bytes], worker: Worker) -> None:
     _fuzz(worker, name, whole[name], sealed)
+
+
+# --- damage that formats themselves do not notice ---------------------------------------------------------------------
+
+
+def _member(content: bytes, name: str) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return archive.read(name)
+
+
+def _with_member(content: bytes, name: str, value: bytes) -> bytes:
+    """A zip archive with another content of one member, and right checksums."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(stream, "w") as changed:
+        for info in archive.infolist():
+            changed.writestr(info.filename, value if info.filename == name else archive.read(info))
+    return stream.getvalue()
+
+
+def test_changed_weights_in_an_archive(whole: dict[str, bytes], worker: Worker) -> None:
+    name = "model.weights.h5"
+    _fuzz(worker, "keras3", _member(whole["keras3"], name), lambda b: _with_member(whole["keras3"], name, b))
+
+
+#: What takes the place of a part of a configuration.
+_ANYTHING = st.sampled_from([
+    None, True, False, 0, 1, -1, 2, 3.5, -0.0, float("nan"), float("inf"), 2**31 - 1, 2**31, 2**62, "", "x", "relu",
+    "l2", "Dense", "float16", "channels_first", "é\0", "a" * 300, [], [None], [[]], {}, [1, 2], [None, 3], {"a": 1},
+    [[[1]]],
+    {"class_name": "Dense", "config": {}}, {"class_name": "L1L2", "config": {"l1": 1e300}}, ["lstm", 0, 0],
+])  # fmt: skip
+
+
+@st.composite
+def changed(draw: st.DrawFn, config: Any) -> Any:
+    """A nest of plain data with parts replaced, taken out, repeated, or exchanged for one another."""
+    config = copy.deepcopy(config)
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 4]))):
+        at = config
+        while True:
+            keys = list(at) if isinstance(at, dict) else list(range(len(at)))
+            if not keys:
+                break
+            key = draw(st.sampled_from(keys))
+            below = at[key]
+            if isinstance(below, (dict, list)) and below and draw(st.integers(0, 3)):
+                at = below
+                continue
+            how = draw(st.sampled_from(["anything", "anything", "another", "out", "more"]))
+            if how == "anything":
+                at[key] = copy.deepcopy(draw(_ANYTHING))
+            elif how == "another":
+                at[key] = copy.deepcopy(at[draw(st.sampled_from(keys))])
+            elif how == "out":
+                del at[key]
+            elif isinstance(at, dict):
+                names = ["x", "config", "name", "class_name", "dtype", "weights", "trainable"]
+                at[draw(st.sampled_from(names))] = below
+            else:
+                at.append(copy.deepcopy(below))
+            break
+    return config
+
+
+def _fuzz_config(worker: Worker, kind: str, config: Any, write: Callable[[bytes], bytes]) -> None:
+    @settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+              phases=[Phase.generate, Phase.shrink])  # fmt: skip
+    @given(changed(config))
+    def property_holds(found: Any) -> None:
+        expect_no_harm(worker, kind, write(json.dumps(found).encode()))
+
+    property_holds()
+
+
+def test_changed_configurations(whole: dict[str, bytes], worker: Worker) -> None:
+    _fuzz_config(worker, "json", json.loads(whole["json"]), bytes)
+
+
+def test_changed_configurations_in_yaml(whole: dict[str, bytes], worker: Worker) -> None:
+    _fuzz_config(worker, "yaml", yaml.safe_load(whole["yaml"]), lambda text: yaml.safe_dump(json.loads(text)).encode())
+
+
+@pytest.mark.parametrize("attribute", ["model_config", "training_config"])
+def test_changed_configurations_in_a_model(attribute: str, whole: dict[str, bytes], worker: Worker) -> None:
+    def write(text: bytes) -> bytes:
+        stream = io.BytesIO(whole["keras2"])
+        with h5py.File(stream, "r+") as file:
+            file.attrs[attribute] = text
+        return stream.getvalue()
+
+    with h5py.File(io.BytesIO(whole["keras2"])) as file:
+        config = json.loads(file.attrs[attribute])
+    _fuzz_config(worker, "model", config, write)
+
+
+@pytest.mark.parametrize("member", ["config.json", "metadata.json"])
+def test_changed_configurations_in_an_archive(member: str, whole: dict[str, bytes], worker: Worker) -> None:
+    config = json.loads(_member(whole["keras3"], member))
+    _fuzz_config(worker, "model", config, lambda text: _with_member(whole["keras3"], member, text))
 
 
 @given(st.binary(max_size=300))

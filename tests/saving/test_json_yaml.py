@@ -60,7 +60,7 @@ def small() -> keras.models.Sequential:
 def test_keras_2_tags_for_tuples_are_read():
     text = small().to_yaml().replace("batch_input_shape:", "batch_input_shape: !!python/tuple")
     assert model_from_yaml(text).input_shape == (None, 3)
-    with pytest.raises(FileFormatError, match="asks for what is no plain data"):
+    with pytest.raises(FileFormatError, match="asks for .*plain data"):
         model_from_yaml(text.replace("!!python/tuple", "!!python/object/apply:os.listdir"))
 
 

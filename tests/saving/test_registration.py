@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -195,3 +197,48 @@ def test_a_registered_name_may_be_given_by_its_own_part(tmp_path: Path) -> None:
     for name in ("shop>Twice", "Twice"):
         model = keras.models.load_model(tmp_path / "m.h5", custom_objects={name: Twice}, compile=False)
         assert type(model.layers[0]) is Twice
+
+
+#: A program of another package that makes the same registrations, reads the model and prints its predictions.
+READER = """
+import json, os, sys
+os.environ["KERAS_BACKEND"] = "numpy"
+import {package} as keras
+import numpy as np
+ops = keras.ops if hasattr(keras, "ops") else __import__("tensorflow")
+
+@keras.saving.register_keras_serializable("shop")
+class Twice(keras.layers.Dense):
+    def call(self, inputs):
+        return 2 * super().call(inputs)
+
+@keras.saving.register_keras_serializable("shop")
+def swish(x):
+    return x * ops.sigmoid(x)
+
+model = keras.models.load_model(sys.argv[1], compile=False)
+print(json.dumps(model.predict(np.arange(6.0).reshape(2, 3), verbose=0).tolist()))
+"""
+
+
+@pytest.mark.parametrize(("package", "name"), [("tf_keras", "m.h5"), ("keras", "m.keras")])
+def test_other_packages_find_what_they_registered_alike(tmp_path: Path, package: str, name: str) -> None:
+    @register_keras_serializable("shop")
+    class Twice(layers.Dense):
+        def call(self, inputs):
+            return 2 * super().call(inputs)
+
+    @register_keras_serializable("shop")
+    def swish(x):
+        return x * keras.backend.sigmoid(x)
+
+    model = keras.models.Sequential([Twice(4, activation=swish, input_shape=(3,)), layers.Dense(2)])
+    model.save(tmp_path / name)
+    done = subprocess.run(
+        [sys.executable, "-c", READER.format(package=package), str(tmp_path / name)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(
+        json.loads(done.stdout.splitlines()[-1]), model.predict(np.arange(6.0).reshape(2, 3)), rtol=1e-5
+    )

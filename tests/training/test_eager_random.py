@@ -29,8 +29,7 @@ class Sampling(layers.Layer):
 def small():
     """Few ops: a backend that compiles each of them has its time."""
     source = layers.Input((4, 3))
-    x = layers.Dense(2)(layers.GaussianNoise(0.4)(layers.Flatten()(layers.Dropout(0.3)(source))))
-    return kcore.Model(source, layers.Dropout(0.2)(x))
+    return kcore.Model(source, layers.Dense(2)(layers.Flatten()(layers.Dropout(0.3)(source))))
 
 
 def functional():
@@ -62,9 +61,11 @@ def run(make, *, eagerly, epochs=2, callbacks=()):
     model.compile("sgd", "mse", run_eagerly=eagerly)
     losses = []
     seen = LambdaCallback(on_batch_end=lambda batch, logs: losses.append(float(logs["loss"])))
-    settings = {"batch_size": 4, "epochs": epochs, "validation_split": 0.25, "verbose": 0}
+    settings = {"batch_size": 3, "epochs": epochs, "validation_split": 0.25, "verbose": 0}
     history = model.fit(X, Y, callbacks=[seen, *callbacks], **settings)
-    found = [losses, history.history["val_loss"], model.predict(X), model.evaluate(X, Y, verbose=0), np.random.rand()]
+    found = [losses, history.history["val_loss"], np.random.rand()]
+    if make is not small:  # which draws nothing in test
+        found += [model.predict(X), model.evaluate(X, Y, verbose=0)]
     return [np.asarray(value) for value in found]
 
 

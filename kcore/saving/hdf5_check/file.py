@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import IO, Final, NoReturn
 
 from kcore.errors import FileFormatError
@@ -10,6 +11,11 @@ from kcore.saving.description import Finding
 
 #: An address that leads nowhere.
 UNDEFINED: Final = 0xFFFFFFFFFFFFFFFF
+
+
+@cache
+def _layout(code: str) -> struct.Struct:
+    return struct.Struct("<" + code)
 
 
 class Cursor:
@@ -28,10 +34,10 @@ class Cursor:
 
     def take(self, count: int) -> bytes:
         """The next bytes."""
-        if count < 0 or count > self.left:
-            self.fail(f"needs {count} more bytes and has {self.left}")
-        self.at += count
-        return self.data[self.at - count : self.at]
+        start, self.at = self.at, self.at + count
+        if count < 0 or self.at > len(self.data):
+            self.fail(f"has no {count} bytes at {start}")
+        return self.data[start : self.at]
 
     def number(self, size: int = 8) -> int:
         """The next unsigned number of `size` bytes."""
@@ -39,7 +45,8 @@ class Cursor:
 
     def numbers(self, code: str) -> tuple[int, ...]:
         """Several numbers: `code` is that of `struct`, little-endian without padding."""
-        return struct.unpack("<" + code, self.take(struct.calcsize("<" + code)))
+        layout = _layout(code)
+        return layout.unpack(self.take(layout.size))
 
     def expect(self, signature: bytes) -> None:
         """Skip a signature."""

@@ -83,8 +83,8 @@ class FractalHeap:
         head = file.sealed(address, 146, b"FRHP", "fractal heap")
         version, self.id_size, filtered, self._flags, self._most = head.numbers("BHHBI")
         head.require(version == 0 and not filtered, "has filters")
-        _, huge, _, _ = head.numbers("QQQQ")
-        head.numbers("8Q")
+        _, huge, free, _ = head.numbers("QQQQ")
+        extent, allocated, front, *_ = head.numbers("8Q")
         self._width, self._first, self._largest, bits, _, root, rows = head.numbers("HQQHHQH")
         powers = all(n and not n & (n - 1) for n in (self._width, self._first, self._largest))
         head.require(powers and self._width <= 256, "has no table of blocks that is known")
@@ -103,6 +103,11 @@ class FractalHeap:
                 self._indirect(root, rows, 0)
             else:
                 self._direct(root, self._first, 0)
+        covered = sum(self._row_size(row) * self._width for row in range(rows)) or self._first
+        covered = covered if root != UNDEFINED else 0
+        stored = sum(len(data) for _, _, data in self._blocks)
+        head.require(extent == covered and allocated == stored, "says that its blocks have another size")
+        head.require(front <= extent and free <= extent, "says that its blocks have another size")
         self._huge = dict(self._huge_objects(huge)) if huge != UNDEFINED else {}
 
     def _row_size(self, row: int) -> int:
@@ -226,5 +231,7 @@ def dense(file: File, heap: int, trees: list[tuple[int, int]]) -> list[Cursor]:
         for record in tree2(file, address, {kind: size}):
             record.take(front)
             found.append(store.object(record.part(store.id_size, record.where)))
+            if kind >= 8:  # attributes have flags
+                record.require(not record.number(1) & ~5, "is an attribute that is kept elsewhere")
         listed.append(found)
     return listed[0] if listed else []

@@ -47,10 +47,10 @@ def dataspace(at: Cursor) -> tuple[int, ...] | None:
         at.take(4)
         kind = 1 if rank else 0
     at.require(kind <= 2 and (kind == 1 or not rank), "declares no shape that is known")
-    shape = tuple(at.number() for _ in range(rank))
+    shape = at.numbers("Q" * rank)
     at.require(all(n <= MAX_DIMENSION for n in shape), f"declares the shape {shape}")
     if flags & 1:
-        most = [at.number() for _ in range(rank)]
+        most = at.numbers("Q" * rank)
         at.require(all(m >= n for m, n in zip(most, shape, strict=True)), "is larger than it may be")
     at.require(math.prod(shape) <= MAX_DIMENSION, f"declares the shape {shape}")
     return None if kind == 2 else shape

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ from kcore.ops import dtypes
 from kcore.rest import at_rest
 from kcore.saving import hdf5
 from kcore.saving.formats import LoadOptions
+from kcore.saving.keras2 import compiling
 from kcore.saving.keras2 import weights as weights_file
 from kcore.saving.source import Source, Target
-from kcore.utils.generic_utils import get_custom_objects, get_registered_name, serialize_keras_object
+from kcore.utils.generic_utils import get_registered_name, serialize_keras_object
 
 
 def save(model: Any, target: Target, *, include_optimizer: bool = True) -> None:
@@ -50,7 +50,7 @@ def load(source: Source, options: LoadOptions) -> Any:
         model = model_from_config(config, custom_objects=options.custom_objects)
         weights_file.read_layers(hdf5.member(file, "model_weights"), model.layers)
         if options.compile:
-            _compile(model, file, options.custom_objects)
+            compiling.compile_as_saved(model, file, options.custom_objects)
     return model
 
 
@@ -98,47 +98,3 @@ def _write_optimizer(file: Any, optimizer: Any) -> None:
     for name, variable in zip(names, weights, strict=True):
         # Step counts are int64 in files, also from backends that compute them in a narrower dtype.
         hdf5.write_array(group, name, variable.view().astype(dtypes.numpy_dtype(variable.dtype), copy=False))
-
-
-def _compile(model: Any, file: Any, custom_objects: Mapping[str, Any]) -> None:
-    from kcore import losses, optimizers
-
-    training = hdf5.read_json(file, "training_config")
-    if training is None:
-        warnings.warn(
-            "No training configuration found in the file: the model was not compiled. Compile it by hand to train it.",
-            stacklevel=3,
-        )
-        return
-    optimizer = optimizers.deserialize(training["optimizer_config"], custom_objects=custom_objects)
-    loss = training["loss"]
-    if isinstance(loss, dict) and "class_name" in loss:
-        loss = losses.deserialize(loss, custom_objects=custom_objects)
-    model.compile(
-        optimizer=optimizer,
-        loss=_with_custom(loss, custom_objects),
-        metrics=_with_custom(training.get("metrics"), custom_objects),
-        weighted_metrics=_with_custom(training.get("weighted_metrics"), custom_objects),
-        loss_weights=training.get("loss_weights"),
-        sample_weight_mode=training.get("sample_weight_mode"),
-    )
-    if "optimizer_weights" in file:
-        _load_optimizer(model, hdf5.member(file, "optimizer_weights"))
-
-
-def _load_optimizer(model: Any, group: Any) -> None:
-    model._make_train_function()  # creates the optimizer's variables
-    values = [hdf5.read_array(group, name) for name in hdf5.read_names(group, "weight_names")]
-    try:
-        model.optimizer.set_weights(values)
-    except ValueError as error:
-        warnings.warn(f"The file's optimizer state does not fit; the optimizer starts afresh. ({error})", stacklevel=4)
-
-
-def _with_custom(item: Any, custom_objects: Mapping[str, Any]) -> Any:
-    """Names of custom and registered objects replaced by the objects, in nests of lists and dicts."""
-    if isinstance(item, list):
-        return [_with_custom(x, custom_objects) for x in item]
-    if isinstance(item, dict):
-        return {k: _with_custom(v, custom_objects) for k, v in item.items()}
-    return {**get_custom_objects(), **custom_objects}.get(item, item) if isinstance(item, str) else item

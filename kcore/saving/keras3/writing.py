@@ -50,7 +50,11 @@ def layer_entry(layer: Any, *, trainable: bool = True) -> dict[str, Any]:
             return _entry("keras.layers", kind, _layer_config(layer, kind, trainable))
         config = _config(layer, trainable)
         return _entry("kcore.layers", kind, config, f"kcore>{kind}")
-    return _entry(type(layer).__module__, kind, _config(layer, trainable), get_registered_name(type(layer)))
+    config = _config(layer, trainable)
+    for base in type(layer).__mro__:  # a class of the user's own, with arguments that its bases here brought along
+        for key in names.OWN[""] | names.OWN.get(base.__name__, frozenset()):
+            config.pop(key, None)
+    return _entry(type(layer).__module__, kind, config, get_registered_name(type(layer)))
 
 
 def _entry(module: str, kind: str, config: Any, registered: str | None = None) -> dict[str, Any]:
