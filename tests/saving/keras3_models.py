@@ -141,7 +141,7 @@ def masks_change_the_order(keras):
     """The mask's operations make one way longer than the other, and swap two Dense layers in Keras 3's order."""
     L = keras.layers
     a, b = L.Input((3,)), L.Input((5, 3))
-    y = L.Dense(4)(L.Dense(4)(a))
+    y = L.Dense(4)(L.Dense(4)(L.Dense(4)(a)))
     z = L.LSTM(4)(L.Masking(0.5)(L.Dense(3)(b)))
     return compiled(keras, [a, b], L.Dense(2)(L.add([y, z])))
 
@@ -166,6 +166,23 @@ def states(keras):
     d = L.LSTM(4, return_sequences=True)(b, initial_state=[h, c])
     both = L.Bidirectional(L.GRU(2, return_state=True, reset_after=True))(a)
     return compiled(keras, [a, b], [L.TimeDistributed(L.Dense(2))(d), both[0], both[1]], "sgd", ["mse"] * 3)
+
+
+@model([(4,), (4,)], [(2,)])
+def operations(keras):
+    """Operators between tensors."""
+    L = keras.layers
+    a, b = L.Input((4,)), L.Input((4,))
+    y = keras.ops.concatenate([keras.ops.maximum((a + b) * b, a), a - b], axis=-1)
+    return compiled(keras, [a, b], L.Dense(2)(y))
+
+
+@model([(4, 3)], [(4, 2)], both=True)
+def wrapped_model(keras):
+    L = keras.layers
+    inner = keras.models.Sequential([L.Input((3,)), L.Dense(3), L.BatchNormalization(), L.Dense(2)], name="inner")
+    x = L.Input((4, 3))
+    return compiled(keras, x, L.TimeDistributed(inner)(x))
 
 
 @model([(4,)], [(2,)])

@@ -21,7 +21,7 @@ from kcore.saving.keras3 import archive, training, weights, writing
 from kcore.saving.keras3.nodes import end_names
 from kcore.saving.keras3.optimizer import KINDS, momentum_after, state_from_keras3, state_to_keras3, to_keras3
 from kcore.saving.keras3.reading import ConfigReader
-from kcore.saving.keras3.store import Order, trained
+from kcore.saving.keras3.store import Listed, Order, trained
 from kcore.saving.source import Source, Target
 from kcore.version import __version__
 
@@ -143,12 +143,12 @@ def order_of(config: Any) -> Order | None:
     layers = inner.get("layers") if isinstance(inner, Mapping) else None
     if not isinstance(layers, list):
         return None
-    found: dict[str, Any] = {}
+    found: dict[str, Listed] = {}
     for entry in layers:
         settings = entry.get("config")
-        name = entry.get("name") or (settings.get("name") if isinstance(settings, Mapping) else None)
-        wrapped = settings.get("layer") if isinstance(settings, Mapping) else None
-        found[str(name)] = order_of(entry) or (order_of(wrapped) if isinstance(wrapped, Mapping) else None)
+        settings = settings if isinstance(settings, Mapping) else {}
+        inside = order_of(entry) or order_of(settings.get("layer"))
+        found[str(entry.get("name") or settings.get("name"))] = Listed(str(entry.get("class_name")), inside)
     return found
 
 

@@ -17,7 +17,7 @@ from kcore.errors import FileFormatError, UnknownNameError, UnsafeFileError, sug
 from kcore.layers.registry import LAYERS as KCORE_LAYERS
 from kcore.saving.formats import LoadOptions
 from kcore.saving.keras3 import names
-from kcore.saving.keras3.nodes import NodeReader
+from kcore.saving.keras3.nodes import NodeReader, is_operation
 from kcore.utils.custom_objects import get_custom_objects
 from kcore.utils.objects import import_object
 
@@ -256,13 +256,13 @@ class ConfigReader:
         if kind == "Sequential" and "layers" in config:
             return {"class_name": "Sequential", "config": self._sequential(config)}
         own = kind.removeprefix("kcore>")
-        if own not in names.LAYERS and own not in KCORE_LAYERS:
+        if is_operation(entry) or (own not in names.LAYERS and own not in KCORE_LAYERS):
             raise self._unknown_layer(kind, entry, module)
         return {"class_name": own, "config": self._layer_config(own, config)}
 
     def _unknown_layer(self, kind: str, entry: Mapping[str, Any], module: str) -> UnknownNameError:
         name = entry.get("name") or (entry["config"] or {}).get("name")
-        if ".ops" in module:
+        if is_operation(entry):
             return self.unknown(
                 "operation", kind, advice=f"It is applied to tensors between layers ({name!r}), and kcore's models are "
                 "made of layers: put it into a Lambda layer before saving, or load the weights alone into a model "
