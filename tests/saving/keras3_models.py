@@ -201,7 +201,7 @@ def frozen_inside(keras):
 def newer_activations(keras):
     L = keras.layers
     x = y = L.Input((4,))
-    for name in ("gelu", "silu", "swish", "relu6", "leaky_relu", "mish", "log_softmax", "log_sigmoid", "hard_silu",
+    for name in ("gelu", "silu", "relu6", "leaky_relu", "mish", "log_softmax", "log_sigmoid", "hard_silu",
                  "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "squareplus", "sparse_plus", "celu",
                  "sparse_sigmoid"):  # fmt: skip
         y = L.Dense(4, activation=name, kernel_initializer=keras.initializers.RandomNormal(stddev=2.0, seed=1))(y)
@@ -209,9 +209,13 @@ def newer_activations(keras):
 
 
 @model([(4,)], [(3,)])
-def keras3_hard_sigmoid(keras):
+def names_of_activations(keras):
+    """One that means another formula in Keras 2, and second names."""
     L = keras.layers
-    return compiled(keras, x := L.Input((4,)), L.Dense(3, activation="hard_sigmoid")(x))
+    x = y = L.Input((4,))
+    for name in ("hard_sigmoid", "swish", "hard_swish"):
+        y = L.Dense(3, activation=name)(y)
+    return compiled(keras, x, y)
 
 
 @model([(8, 8, 4)], [(9,)], both=True)

@@ -329,7 +329,7 @@ def test_masks_change_the_order_of_layers():
     model = keras.models.Model([a, b], L.Dense(2, name="last")(L.add([y, z])))
     names = [layer.name for layer in layers_in_order(model) if isinstance(layer, L.Dense)]
     assert names == ["masked", "first", "second", "third", "last"]
-    assert [layer.name for layer in model.layers if isinstance(layer, L.Dense)][0] == "first"
+    assert next(layer.name for layer in model.layers if isinstance(layer, L.Dense)) == "first"
 
 
 def test_paths_are_those_of_keras_3():

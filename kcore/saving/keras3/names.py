@@ -173,5 +173,7 @@ METRICS_BACK: Final = {
 
 #: Activations whose formula differs under one name: Keras 3's name -> what kcore calls that formula.
 ACTIVATIONS: Final = {"hard_sigmoid": "keras3>hard_sigmoid"}
+#: Second names of activations.
+ALIASES: Final = {"swish": "silu", "hard_swish": "hard_silu"}
 #: kcore's formulas that Keras 3 has under no name; it reads them with `custom_objects`.
 OWN_ACTIVATIONS: Final = {"hard_sigmoid": "kcore>hard_sigmoid"}

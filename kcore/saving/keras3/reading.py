@@ -22,8 +22,7 @@ from kcore.utils.custom_objects import get_custom_objects
 from kcore.utils.objects import import_object
 
 _DEPTH_LIMIT: Final = 200  # of nested configurations
-_BUILT_IN: Final = ("keras", "tf_keras", "tensorflow.keras", "builtins")
-_PACKAGES: Final = ("keras.", "tf_keras.", "tensorflow.keras.")
+_BUILT_IN: Final = ("keras", "builtins")
 _ROOMS: Final[dict[str, Mapping[str, Any]]] = {
     "initializers": initializers._KNOWN,
     "regularizers": regularizers._KNOWN,
@@ -304,7 +303,7 @@ class ConfigReader:
             return self.function(value)
         if not isinstance(value, str) or value in self.custom:
             return value
-        own = self.renamed.get(value, value)
+        own = names.ALIASES.get(value, self.renamed.get(value, value))
         if own not in activations._KNOWN:
             raise self.unknown("activation function", value, list(activations._KNOWN))
         return own
@@ -384,7 +383,7 @@ class ConfigReader:
 
 
 def _is_built_in(module: str) -> bool:
-    return module in _BUILT_IN or module.startswith(_PACKAGES)
+    return module in _BUILT_IN or module.startswith("keras.")
 
 
 def _tuples(value: Any) -> Any:

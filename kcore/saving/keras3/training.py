@@ -117,7 +117,7 @@ def _object(reader: ConfigReader, entry: Mapping[str, Any], what: str) -> Any:
     if kind == "MeanMetricWrapper" or (what == "loss" and kind == "LossFunctionWrapper"):
         return _by_name(reader, str(reader.value(config.get("fn"))), what)
     cls = room._KNOWN.get(kind)
-    if not isinstance(cls, type) or module.split(".")[0] not in ("keras", "tf_keras", "kcore", "tensorflow", ""):
+    if not isinstance(cls, type) or module.split(".")[0] not in ("keras", "kcore", ""):
         raise reader.unknown(what, entry.get("registered_name") or kind, list(room._KNOWN))
     kept = {k: reader.value(v) for k, v in config.items() if k != "fn"}  # tf.keras names the class's function too
     if "reduction" in kept:
