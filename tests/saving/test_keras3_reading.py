@@ -375,3 +375,28 @@ def test_a_broken_reference_is_told():
 
     with pytest.raises(FileFormatError, match="nowhere"):
         keras.models.load_model(with_config(content, change))
+
+
+def sharing() -> Any:
+    """Two models inside of a third, with one layer in both."""
+    shared = L.Dense(2, name="shared")
+    one = keras.models.Sequential([L.InputLayer((2,)), shared], name="one")
+    two = keras.models.Sequential([L.InputLayer((2,)), shared], name="two")
+    x = L.Input((2,))
+    return keras.models.Model(x, L.add([one(x), two(x)]))
+
+
+def test_a_layer_that_models_share_is_saved_with_each():
+    model = sharing()
+    x = np.ones((1, 2))
+    np.testing.assert_array_equal(keras.models.load_model(file_of(model)).predict(x), model.predict(x))
+
+
+def test_a_layer_that_models_of_keras_3_share_is_told():
+    def change(config):
+        for entry in config["config"]["layers"]:
+            for inner in entry["config"].get("layers", ())[1:]:
+                inner["shared_object_id"] = 7
+
+    with pytest.raises(UnknownNameError, match="share the layer 'shared'"):
+        keras.models.load_model(with_config(file_of(sharing()), change))

@@ -53,6 +53,7 @@ class ConfigReader:
         self.name = name
         self.masked: list[tuple[str, int]] = []
         self.imported: dict[str, Any] = {}
+        self._shared: set[Any] = set()
         self._depth = 0
         self._mixed = False
 
@@ -245,6 +246,7 @@ class ConfigReader:
     def layer(self, entry: Any) -> dict[str, Any]:
         """A layer, a cell or a model."""
         kind, config, module = self._fields(entry)
+        self._check_sharing(entry)
         custom = self.custom_name(entry)
         if custom is not None:
             return {"class_name": custom, "config": self.value(config)}
@@ -258,6 +260,18 @@ class ConfigReader:
         if is_operation(entry) or (own not in names.LAYERS and own not in KCORE_LAYERS):
             raise self._unknown_layer(kind, entry, module)
         return {"class_name": own, "config": self._layer_config(own, config)}
+
+    def _check_sharing(self, entry: Mapping[str, Any]) -> None:
+        """One layer in several models: Keras 3 makes it once, kcore's configurations have no word for it."""
+        number = entry.get("shared_object_id")
+        if number is None:
+            return
+        if number in self._shared:
+            raise UnknownNameError(
+                f"{self.name!r}: models inside it share the layer {(entry['config'] or {}).get('name')!r}; kcore would "
+                "make copies of it. Build the model here and load the weights."
+            )
+        self._shared.add(number)
 
     def _unknown_layer(self, kind: str, entry: Mapping[str, Any], module: str) -> UnknownNameError:
         name = entry.get("name") or (entry["config"] or {}).get("name")

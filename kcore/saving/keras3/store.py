@@ -86,6 +86,8 @@ def _walk(layer: Any, paths: tuple[str, ...], order: Order | None, visited: set[
     visited.add(id(layer))
     own = (*getattr(layer, "_trainable_weights", ()), *getattr(layer, "_non_trainable_weights", ()))
     yield Place(layer, paths[0], paths[1:], own)
+    if _is_graph(layer):
+        visited = set()  # a layer that two models share is kept in each: whoever reads them makes copies
     for names, held in _children(layer, order):
         below = tuple(dict.fromkeys(_joined(path, name) for path in paths for name in names))
         if isinstance(held, (list, tuple, dict)):
@@ -112,7 +114,7 @@ def _walk_list(held: Any, paths: tuple[str, ...], order: Order | None, visited: 
 
 def _children(layer: Any, order: Order | None) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Attributes that hold layers, in the order in which Keras 3 looks at them: (names, layer or list)."""
-    if getattr(layer, "_is_graph_network", False) or type(layer).__name__ == "Sequential":
+    if _is_graph(layer):
         yield ("layers", "_layer_checkpoint_dependencies"), _listed_layers(layer, order)
         return
     kind = type(layer).__name__
@@ -127,6 +129,11 @@ def _children(layer: Any, order: Order | None) -> Iterator[tuple[tuple[str, ...]
         found["layers"] = layer.layers  # a property of every model
     for name in sorted(found, key=lambda name: f"~{name}" if name.startswith("_") else name):
         yield (name,), found[name]
+
+
+def _is_graph(layer: Any) -> bool:
+    """Whether this is a model whose layers are listed in its configuration."""
+    return bool(getattr(layer, "_is_graph_network", False)) or type(layer).__name__ == "Sequential"
 
 
 def _listed_layers(model: Any, order: Order | None) -> list[Any]:
@@ -192,7 +199,7 @@ def _in_tracking_order(layer: Any, order: Order | None, visited: set[int]) -> It
     visited.add(id(layer))
     yield from getattr(layer, "_trainable_weights", ())
     yield from getattr(layer, "_non_trainable_weights", ())
-    if getattr(layer, "_is_graph_network", False) or type(layer).__name__ == "Sequential":
+    if _is_graph(layer):
         for child in _listed_layers(layer, order):
             yield from _in_tracking_order(child, _inner_order(order, child), visited)
         return
