@@ -24,7 +24,6 @@ sys.path.insert(0, str(HERE))
 
 import kinds  # noqa: E402
 
-
 #: What a package itself loses or computes otherwise: (writer, reader, kind) -> why. One that works must leave the table.
 _CLIP = "clipnorm is of each weight's gradient there, of all together here"
 _NADAM = "its Nadam multiplies its schedule more than once a step, and does not store it"

@@ -73,7 +73,7 @@ def _plain(name: str) -> str:
 
 def _is_count(index: int, name: str, value: np.ndarray) -> bool:
     """Whether an array is a counter, a product or a rate, not a slot of a weight."""
-    last = name.split("/")[-1]
+    last = name.rsplit("/", maxsplit=1)[-1]
     named = last in (*_STEPS, *_PRODUCT, *_RATE)
     nameless = last.startswith(("param_", "variable")) and index < 2
     return value.ndim == 0 and (named or nameless)
