@@ -42,7 +42,6 @@ _IDLE_OF: Final[dict[str, frozenset[str]]] = {
     "GaussianNoise": frozenset({"seed"}),
     "GaussianDropout": frozenset({"seed"}),
     "AlphaDropout": frozenset({"noise_shape"}),
-    "Lambda": frozenset({"module", "output_shape_module"}),
     "MultiHeadAttention": frozenset({"query_shape", "key_shape", "value_shape"}),
     "Embedding": frozenset({"sparse"}),
     "StackedRNNCells": frozenset({"reverse_state_order"}),

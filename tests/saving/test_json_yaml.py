@@ -1,6 +1,7 @@
 """Architectures as text: the words of Keras 2.3.1, letter by letter, and what comes back from them.
 
-`keras2_architectures.json.gz` holds what `model.to_json()` of Keras 2.3.1 gave for each of `kinds`.
+`keras2_architectures.json.gz` holds what `model.to_json()` of Keras 2.3.1 gave for each of `kinds`;
+`keras2_architectures.py` writes it.
 """
 
 from __future__ import annotations

@@ -19,6 +19,15 @@ _MODELS: Final = ("Model", "Sequential", "Network")
 Arrays = list[np.ndarray]
 
 
+def depends_on_layers(version: str | None, backend: str | None) -> bool:
+    """Whether the order of stored values is another one for some layers: then they mean nothing without the model.
+
+    >>> depends_on_layers("2.3.1", "numpy"), depends_on_layers("1.2.2", None)
+    (False, True)
+    """
+    return str(version).split(".")[0] == "1" or backend in _FLIPS_KERNELS
+
+
 def convert_weights(layer: Any, values: Sequence[np.ndarray], version: str | None = None, backend: str | None = None, *,
                     reshape: bool = False) -> Arrays:  # fmt: skip
     """The stored values of a layer in the order and shapes that the layer has here.
