@@ -10,6 +10,7 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import FileFormatError
+from kcore.legacy import training_configs
 from kcore.ops import dtypes
 from kcore.rest import at_rest
 from kcore.saving import hdf5
@@ -98,13 +99,14 @@ def _plain(obj: Any) -> Any:
 
 def _training_config(model: Any) -> bytes | None:
     try:
-        config = model.optimizer.get_config()
+        name = get_registered_name(type(model.optimizer))
+        config = training_configs.stored_optimizer(name, model.optimizer.get_config())
     except NotImplementedError as error:
         warnings.warn(f"The model is saved without its optimizer and must be compiled after loading: {error}",
                       stacklevel=4)  # fmt: skip
         return None
     return _dump({
-        "optimizer_config": {"class_name": get_registered_name(type(model.optimizer)), "config": config},
+        "optimizer_config": {"class_name": name, "config": config},
         "loss": model.loss,
         "metrics": model._compile_metrics,
         "weighted_metrics": model._compile_weighted_metrics,
