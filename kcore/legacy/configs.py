@@ -148,8 +148,11 @@ def _flat(nest: Any) -> list[Any]:
 
 def _call(call: Any) -> Any:
     """A call of a layer as a list of tensors; a tensor alone is a list of one."""
-    if isinstance(call, Mapping):  # Keras 3's {"args": ..., "kwargs": ...}: for its own reader
-        return dict(call)
+    if isinstance(call, Mapping):
+        raise FileFormatError(
+            "The architecture is that of Keras 3, which is read from `.keras` files: save it there as `model.keras`. "
+            "(Weights in its HDF5 files are loaded with model.load_weights.)"
+        )
     return [list(call)] if _is_tensor(call) else _flat(call)
 
 

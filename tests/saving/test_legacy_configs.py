@@ -81,6 +81,12 @@ def test_what_no_layer_can_do_is_told():
         modernize(later("TFOpLambda", function="math.add"))
 
 
+def test_graphs_of_keras_3_say_where_they_are_read():
+    layers = [{"class_name": "Dense", "config": {"name": "d"}, "inbound_nodes": [{"args": [], "kwargs": {}}]}]
+    with pytest.raises(FileFormatError, match=r"\.keras"):
+        modernize(later("Functional", layers=layers))
+
+
 def test_mixed_precision_computes_in_float32_with_a_warning():
     with pytest.warns(UserWarning, match="float16"):
         assert modernize(later("Dense", dtype="mixed_float16"))["config"]["dtype"] == "float32"
