@@ -1,4 +1,4 @@
-"""Weights that other backends and old versions stored in another order, split or turned, as the layers here have them."""
+"""Weights that other backends and old versions stored in another order, split or turned, as layers here have them."""
 
 from __future__ import annotations
 
