@@ -176,6 +176,8 @@ def _unknown(nest: Mapping[str, Any], inside: Mapping[str, Any], where: str, *, 
     names = [x for x in (name, registered) if isinstance(x, str)]
     if isinstance(name, str) and not name.startswith("__") and not any(_known(x, layer=layer) for x in names):
         yield _not_known("layer" if layer else "class", registered or name, where)
+    elif "class_name" in nest and not isinstance(name, str):
+        yield Finding(where, f"the class name is {name!r:.100}, where text belongs", "name")
     functions = {f"{where}.{key}": nest.get(key) for key in ("activation", "recurrent_activation", "fn")}
     if name == "Lambda" and inside.get("function_type") == "function":
         functions[where] = inside.get("function")
