@@ -6,7 +6,9 @@
 Both models have 25 million parameters: `mlp` in four large matrices, `resnet` in the 320 arrays of 107 layers. Each
 contender is a process of its own; they take turns. Saving goes to the disk: h5py's time is that of writing and `fsync`,
 which is also given alone. Loading makes the model, compiles it and puts its weights on the backend; files are in the
-system's cache. A ratio is that of two medians, in brackets the middle half of those of the single rounds.
+system's cache, in its folder for temporary files (`TMPDIR` names another). `--cpu` counts the processor time of each
+contender instead, for a machine with other work. A ratio is that of two medians, in brackets the middle half of those
+of the single rounds.
 """
 
 from __future__ import annotations
@@ -137,15 +139,15 @@ class Raw:
             [file[str(i)][()] for i in range(len(self.arrays))]
 
 
-def seconds(action: Callable[[], Any]) -> float:
+def seconds(action: Callable[[], Any], clock: Callable[[], float]) -> float:
     """How long an action takes."""
     gc.collect()
-    start = time.perf_counter()
+    start = clock()
     action()
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def serve(contender: str, backend: str, model: str, folder: Path) -> None:
+def serve(contender: str, backend: str, model: str, folder: Path, clock: Callable[[], float]) -> None:
     """Answer each line of the input with the times of one round."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -155,9 +157,9 @@ def serve(contender: str, backend: str, model: str, folder: Path) -> None:
     else:
         subject = Framework("kcore" if contender == "kcore" else "keras", backend, model, folder)
     for _ in itertools.chain(["the first round warms up"], sys.stdin):
-        found = {"save": seconds(subject.save)}
-        found["sync"] = seconds(subject.sync) if contender == "h5py" else 0.0
-        found["load"] = seconds(subject.load)
+        found = {"save": seconds(subject.save, clock)}
+        found["sync"] = seconds(subject.sync, clock) if contender == "h5py" else 0.0
+        found["load"] = seconds(subject.load, clock)
         answers.write(json.dumps(found) + "\n")
         answers.flush()
 
@@ -168,11 +170,12 @@ def serve(contender: str, backend: str, model: str, folder: Path) -> None:
 class Contender:
     """The parent's side of a process."""
 
-    def __init__(self, name: str, backend: str, model: str, folder: Path, threads: int) -> None:
+    def __init__(self, name: str, backend: str, model: str, folder: Path, arguments: argparse.Namespace) -> None:
         command = [sys.executable, "-m", "benchmarks.files", "--serve", name, str(folder), "--backend", backend]
         self._process = subprocess.Popen(
-            [*command, "--models", model], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, cwd=ROOT, env=environment(backend, threads, str(folder)),
+            [*command, "--models", model, *(["--cpu"] if arguments.cpu else [])],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, cwd=ROOT, env=environment(backend, arguments.threads, str(folder)),
         )  # fmt: skip
         self.rounds: list[dict[str, float]] = []
         self.error = ""
@@ -205,14 +208,14 @@ class Contender:
         return [sum(found[name] for name in what) for found in self.rounds if found]
 
 
-def measure(backend: str, model: str, rounds: int, threads: int) -> dict[str, Contender]:
+def measure(backend: str, model: str, arguments: argparse.Namespace) -> dict[str, Contender]:
     """All contenders for one model on one backend, in turns."""
-    with tempfile.TemporaryDirectory(prefix="kcore-bench-", dir=ROOT) as folder:  # on the disk, not in memory
+    with tempfile.TemporaryDirectory(prefix="kcore-bench-") as folder:
         contenders = {}
         try:
             for name in CONTENDERS:
-                contenders[name] = Contender(name, backend, model, Path(folder), threads)
-            for turn in range(rounds):
+                contenders[name] = Contender(name, backend, model, Path(folder), arguments)
+            for turn in range(arguments.rounds):
                 for name in rotation(CONTENDERS, turn):
                     contenders[name].round()
         finally:
@@ -250,6 +253,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2, help="threads of every contender (default 2)")
+    parser.add_argument("--cpu", action="store_true", help="processor time in place of the clock's")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args(argv)
 
@@ -258,7 +262,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print the table."""
     arguments = parse(argv)
     if arguments.serve:
-        serve(arguments.serve[0], arguments.backend, arguments.models[0], Path(arguments.serve[1]))
+        clock = time.process_time if arguments.cpu else time.perf_counter
+        serve(arguments.serve[0], arguments.backend, arguments.models[0], Path(arguments.serve[1]), clock)
         return 0
     from kcore import plugin
 
@@ -269,8 +274,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for backend in backends:
         for model in arguments.models:
             print(f"{backend}: {model} ...", file=sys.stderr, flush=True)
-            rows.append(row(backend, model, measure(backend, model, arguments.rounds, arguments.threads)))
-    print(f"Saving and loading 25 million parameters, {arguments.rounds} rounds; target {TARGET} of h5py.\n")
+            rows.append(row(backend, model, measure(backend, model, arguments)))
+    kind = "processor time, " if arguments.cpu else ""
+    print(f"Saving and loading 25 million parameters, {kind}{arguments.rounds} rounds; target {TARGET} of h5py.\n")
     print(markdown(HEADER, rows))
     return 0
 

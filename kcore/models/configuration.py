@@ -46,7 +46,7 @@ class Configuration:
             )
         numbers = self._saved_node_numbers()
         model: Any = self
-        return copy.deepcopy(
+        return copied(  # type: ignore[no-any-return]
             {
                 "name": self.name,
                 **frozen_entry(self),
@@ -179,6 +179,23 @@ class Configuration:
         buffer = io.BytesIO()
         save_model(self, buffer)
         return (_from_bytes, (buffer.getvalue(),))
+
+
+def copied(value: Any) -> Any:
+    """A copy whose lists and dictionaries nobody else has: as `copy.deepcopy` of plain data, but faster.
+
+    >>> copied({"a": [1, (2, None)]})
+    {'a': [1, (2, None)]}
+    """
+    kind = type(value)
+    if kind is dict:
+        return {key: copied(item) for key, item in value.items()}
+    if kind is list or kind is tuple:
+        return kind([copied(item) for item in value])
+    return value if kind in _PLAIN else copy.deepcopy(value)
+
+
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
 def _from_bytes(content: bytes) -> Any:

@@ -80,6 +80,8 @@ def check_config(config: Any, name: str) -> None:
     waiting: list[tuple[Any, int, str]] = [(config, 0, "")]
     while waiting:
         value, depth, key = waiting.pop()
+        if value is None or isinstance(value, (str, float)):  # most are, and asking for a Mapping takes long
+            continue
         if isinstance(value, (Mapping, list, tuple)):
             items += len(value)
             if depth > CONFIG_DEPTH:

@@ -27,7 +27,7 @@ def test_a_killed_save_leaves_a_whole_model(tmp_path: Path, kind: str) -> None:
     done = subprocess.run(
         [sys.executable, script, kind, str(folder), "--count", str(COUNT or 12), "--seed", str(seed)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, check=False,
-        timeout=60 + 5 * COUNT,
+        timeout=600 + 20 * COUNT,
     )  # fmt: skip
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
     found = json.loads(done.stdout)

@@ -31,8 +31,8 @@ _Stored = tuple[str, np.ndarray]
 def ordered(optimizer: Any, names: Sequence[str], values: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The values of a file in the order of `optimizer.weights`.
 
-    Keras 2.3.1 stores all first moments, then all second ones. Later versions store both of the first weight, then both
-    of the next; earlier ones no step count with some optimizers. Squares that are there for AMSGrad alone may be missing.
+    Keras 2.3.1 stores all first moments, then all second ones. Later versions store both of the first weight, then
+    both of the next; earlier ones no step count with some optimizers. Squares for AMSGrad alone may be missing.
 
     Args:
         optimizer: whose weights exist already.
