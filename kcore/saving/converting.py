@@ -176,7 +176,9 @@ def _verify(writer: FileFormat, part: Part, model: Any, path: str, request: Requ
         return 0, 0
     again = writer.load_model(source, options)
     arrays = _compare(model.get_weights(), again.get_weights(), request.target)
-    before, after = (_state(model), _state(again)) if compiled else ((), ())
+    if not compiled or getattr(again, "optimizer", None) is None:  # the format keeps none
+        return arrays, 0
+    before, after = _state(model), _state(again)
     if not before:
         return arrays, 0
     if not after:  # a format may leave out what does not matter: the moments of an SGD without momentum
