@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 from kcore.saving.description import Finding
+from kcore.saving.keras3.nodes import as_layers
 from kcore.utils.custom_objects import get_custom_objects
 
 #: The arguments that tell most of a layer, in the order in which they are shown; with the value that is not worth it.
@@ -155,6 +156,7 @@ def _walk(root: Any, where: str, *, layer: bool) -> Iterator[Finding]:
             yield from _unknown(nest, inside, at, layer=layer)
             for key, part in reversed(list(nest.items())):
                 place = at if key in ("config", "layers") else f"{at}.{key}"
+                part = as_layers(part) if key == "layers" else part
                 waiting.append((part, place, key in ("layers", "layer", "cell", "cells")))
         elif isinstance(nest, (list, tuple)):
             waiting += [(part, where, layer) for part in reversed(nest)]
