@@ -25,7 +25,7 @@ kills: $(STAMP)
 fuzz: $(STAMP)
 	@KCORE_DAMAGE=$${KCORE_DAMAGE:-2000} $(PY) -m pytest -q -s tests/saving/test_damage.py $(ARGS)
 
-.PHONY: venv demo test golden proof stacks memory fuzz kills lint bench bench-files clean
+.PHONY: venv demo test golden proof stacks memory fuzz kills roundtrip lint bench bench-files clean
 
 venv: $(STAMP)
 
@@ -57,6 +57,16 @@ golden: $(STAMP)
 # The whole default conformance suite on every planted fault: ARGS="--sample 15", ARGS="-k mask".
 proof: $(STAMP)
 	$(PY) conformance/tests/prove.py $(ARGS)
+
+# Model files to and from the real Keras 2.3.1 (where there is a Python 3.7), tf_keras and Keras 3: ARGS="--match lstm".
+PYTHON37 ?= $(shell for p in python3.7 $(HOME)/.pyenv/versions/3.7*/bin/python; do $$p -c "" 2>/dev/null && echo $$p && break; done)
+KERAS2 := keras==2.3.1 tensorflow==1.15.5 h5py==2.10.0 numpy==1.18.5 protobuf==3.20.3 pyyaml==6.0.1 scipy==1.7.3
+
+roundtrip: $(STAMP)
+	@test -x .venv37/bin/python -o -n "$$KERAS2_PYTHON" -o -z "$(PYTHON37)" || { \
+		echo "Setting up .venv37 ..."; $(PYTHON37) -m venv .venv37; \
+		.venv37/bin/pip --disable-pip-version-check install --quiet $(KERAS2) || rm -rf .venv37; }
+	$(PY) tests/saving/roundtrip.py $(ARGS)
 
 lint: $(STAMP)
 	$(PY) -m ruff check .

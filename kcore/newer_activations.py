@@ -110,4 +110,4 @@ NEWER: Final[dict[str, Callable[[Any], Any]]] = {
         silu, gelu, leaky_relu, relu6, celu, mish, log_softmax, log_sigmoid, hard_sigmoid, hard_silu, hard_tanh,
         hard_shrink, soft_shrink, tanh_shrink, squareplus, sparse_plus, sparse_sigmoid,
     )
-} | {"swish": silu, "hard_swish": hard_silu}  # fmt: skip
+}  # fmt: skip

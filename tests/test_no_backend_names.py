@@ -26,6 +26,10 @@ ALLOWED = {
         "tensorflow",
     ): "SPEC section 1: the default that keras.json is created with (config.DEFAULTS)",
     ("layers/keras1.py", "tf"): "the value of Keras 1's argument dim_ordering, which means channels_last",
+    ("legacy/configs.py", "tf_keras"): "what files name as the module of Keras' own classes",
+    ("legacy/configs.py", "tensorflow.keras"): "the same",
+    ("legacy/configs.py", "tensorflow.python.keras"): "the same",
+    ("legacy/later_configs.py", "TFOpLambda"): "a class that files name; it is refused",
     ("saving/keras2/conversion.py", "theano"): "what old files name as their backend; their kernels are flipped",
     ("optimizers/__init__.py", "TFOptimizer"): "Keras 2's name for the wrapper of native optimizers, of any backend",
     (

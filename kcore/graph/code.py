@@ -28,8 +28,8 @@ KEPT = 64
 #: Functions with more bytes of constants than this are not kept: their constants would be.
 CONSTANTS_KEPT = 2**18
 #: Names with a meaning of their own in emitted code, which no value may take.
-RESERVED = frozenset({"asarray", "assign", "copy", "fold_key", "inputs", "key", "params", "read", "seeds", "slice",
-                      "state", "static_dims", "value_and_grad", "zeros_like"})  # fmt: skip
+RESERVED = frozenset({"asarray", "assign", "copy", "fold_key", "inputs", "key", "params", "read", "slice", "state",
+                      "static_dims", "value_and_grad", "zeros_like"})  # fmt: skip
 
 _serial = itertools.count(1)
 _kept: OrderedDict[Hashable, Compiled] = OrderedDict()
@@ -117,9 +117,9 @@ def compiled(backend: Any, code: Code, specs: Hashable, name: str, finalizes: bo
         code: what was emitted.
         specs: shapes, dtypes and places of all that the code is given.
         name: of the K.function, for the backend's own tools.
-        finalizes: whether the backend compiles it; what runs kernel by kernel is not kept.
+        finalizes: whether the backend finalizes it. What runs kernel by kernel, here or on the backend, is not kept.
     """
-    identity = code.identity() if finalizes else None
+    identity = code.identity() if finalizes and backend.capabilities.compiles else None
     if identity is None:
         made = Compiled(backend, code, name, finalizes)
     else:

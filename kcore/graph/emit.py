@@ -62,7 +62,7 @@ class Emitter:
         self.given_seeds = given_seeds
         self.name = name
         self.meanings: dict[str, tuple[Any, Hashable]] = {}
-        self.seeds: list[int] = []  # of random sites, which the code takes as one further input
+        self.seeds: dict[str, int] = {}  # of random sites: the code takes them as further inputs
         self.state: list[Variable] = []
         self.params: list[Variable] = []
         self.uses_key = False
@@ -78,7 +78,7 @@ class Emitter:
 
     def code(self, inputs: Sequence[Symbolic], outputs: Sequence[Symbolic],
              updates: Sequence[tuple[Variable, Symbolic]]) -> Code:  # fmt: skip
-        """Emit `f(state, params, inputs, key)`. Where `seeds` is not empty, they are the last of the inputs."""
+        """Emit `f(state, params, inputs, key)`. The last of the inputs are the `seeds`."""
         reached = _reachable([*outputs, *(v for _, v in updates)])
         gradients = [v.node for v in reached if _node(v) is not None and v.node.op.name == "gradient"]  # type: ignore[attr-defined]
         self.placement = placement_of(self.backend, reached, [w for n in gradients for w in n.arguments["wrt"]])
@@ -107,7 +107,7 @@ class Emitter:
         else:
             new = [self._operand(top, value) for _, value in updates]
             top.line(f"return ({_tuple(result)}), ({_tuple(new)})")
-        names += ["seeds"] if self.seeds else []
+        names += self.seeds
         if names:
             top.lines.insert(unpacked, f"    ({', '.join(names)},) = inputs")
         chosen = frozenset(self._taken - code.RESERVED - {function})
@@ -311,8 +311,9 @@ class Emitter:
     def _seed(self, seed: int) -> str:
         if not self.given_seeds or not -(2**31) <= seed < 2**31:
             return str(seed)
-        self.seeds.append(seed)
-        return f"seeds[{len(self.seeds) - 1}]"
+        name = self._unique("seed")
+        self.seeds[name] = seed
+        return name
 
     def _control(self, scope: Scope, node: Node) -> str:
         arguments = []

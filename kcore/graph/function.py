@@ -179,17 +179,13 @@ class Executable:
         # What is compiled as a whole runs on one device: with several, kernel by kernel instead.
         finalizes = owner.compiled and not (self._by_value and self.placement.mixed)
         self._code = code.compiled(backend, emitted, self._specs(feeds), owner.name, finalizes)
-        self._seeds = self._array(emitter.seeds) if emitter.seeds else None
+        with self.placement.scope():  # made once: they are inputs of every call
+            self._seeds = [backend.asarray(np.int64(seed), "int64") for seed in emitter.seeds.values()]
 
     def _specs(self, feeds: Sequence[Symbolic]) -> Hashable:
         """Of all that the code is given."""
         variables = tuple((v.spec, v.device) for v in (*self.state, *self.params))
         return len(self.state), variables, tuple(x.spec for x in feeds), self.placement.home, self.placement.mixed
-
-    def _array(self, seeds: Sequence[int]) -> Any:
-        """The seeds as a tensor, made once: one more of the inputs of every call."""
-        with self.placement.scope():
-            return self.backend.asarray(np.asarray(seeds, "int32"), "int32")
 
     def __call__(self, inputs: Sequence[Any], step: int) -> Sequence[Any]:
         if not self.state:
@@ -209,8 +205,8 @@ class Executable:
         if self._sites:
             keys = random.site_keys(step, self._sites)
             inputs = [*inputs, getattr(backend, "feed", backend.asarray)(keys, "int32")]
-        if self._seeds is not None:
-            inputs = [*inputs, self._seeds]
+        if self._seeds:
+            inputs = [*inputs, *self._seeds]
         if self._by_value:
             state = tuple([v.state(backend) for v in self.state])
             params = tuple([v.state(backend) for v in self.params])

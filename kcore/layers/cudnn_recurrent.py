@@ -79,6 +79,16 @@ class _CuDNNRNN(RNN):
     def _sequence(self, inputs: Any, states: list[Any]) -> list[Any]:
         raise NotImplementedError
 
+    def _plain_kernels(self) -> tuple[Any, Any]:
+        """Kernels for products from the left: cuDNN reads each gate's numbers as a matrix (u, features)."""
+        features = K.int_shape(self.kernel)[0]
+        own = [K.transpose(K.reshape(gate, (self.units, features))) for gate in self._gates_of(self.kernel)]
+        recurrent_ = [K.transpose(gate) for gate in self._gates_of(self.recurrent_kernel)]
+        return K.concatenate(own), K.concatenate(recurrent_)
+
+    def _gates_of(self, kernel: Any) -> list[Any]:
+        return [kernel[:, i * self.units : (i + 1) * self.units] for i in range(self.gates)]
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {
@@ -124,7 +134,7 @@ class CuDNNGRU(_CuDNNRNN):
     def _sequence(self, inputs: Any, states: list[Any]) -> list[Any]:
         bias = K.reshape(self.bias, (2, 3 * self.units))
         return recurrent.gru(  # type: ignore[no-any-return]
-            inputs, states[0], self.kernel, self.recurrent_kernel, bias, None, "tanh", "sigmoid", True,
+            inputs, states[0], *self._plain_kernels(), bias, None, "tanh", "sigmoid", True,
             self.return_sequences, self.go_backwards,
         )  # fmt: skip
 
@@ -165,7 +175,7 @@ class CuDNNLSTM(_CuDNNRNN):
         columns = 4 * self.units
         bias = self.bias[:columns] + self.bias[columns:]
         return recurrent.lstm(  # type: ignore[no-any-return]
-            inputs, states[0], states[1], self.kernel, self.recurrent_kernel, bias, None, "tanh", "sigmoid",
+            inputs, states[0], states[1], *self._plain_kernels(), bias, None, "tanh", "sigmoid",
             self.return_sequences, self.go_backwards,
         )  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Configurations of models as Keras 1, Keras 2.0 to 2.2 and the framework-bound Keras 2 wrote them, in today's words.
 
-`modernize` takes and gives plain data; it makes nothing and imports no layer. Names and arguments are tables: of Keras
-1 in `keras1_configs`, of what came after Keras 2.3.1 in `later_configs`. What says today's words already stays as it is.
+`modernize` takes and gives plain data; it makes nothing and imports no layer. Names and arguments are tables:
+of Keras 1 in `keras1_configs`, of what came after Keras 2.3.1 in `later_configs`. What says today's words already stays
+as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from kcore.legacy import keras1_configs, later_configs
 
 #: What later versions write beside the class and its configuration; the class is found without it.
 _BESIDE = frozenset({"registered_name", "build_config", "compile_config", "shared_object_id"})
-_OWN_MODULES = ("keras", "builtins", "tf_keras", "tensor" + "flow.keras", "tensor" + "flow.python.keras")
+_OWN_MODULES = ("keras", "builtins", "tf_keras", "tensorflow.keras", "tensorflow.python.keras")
 _GRAPHS = frozenset({"Model", "Functional", "Network"})
 
 
@@ -101,7 +102,7 @@ def refuse_foreign(name: str, settings: Any) -> None:
 
 def _graph(settings: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
     changed = {key: value for key, value in settings.items() if key not in ("layers", "trainable")}
-    changed["layers"] = modernize(settings["layers"], own)
+    changed["layers"] = modernize(keras1_configs.with_channels(settings["layers"]), own)
     for end in ("input_layers", "output_layers"):
         if end in settings:
             changed[end] = _ends(settings[end])
@@ -112,7 +113,7 @@ def _graph(settings: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
 
 def _sequential(settings: Any, own: Collection[str]) -> tuple[str, Any]:
     old = not isinstance(settings, Mapping)
-    layers = settings if old else settings.get("layers", [])
+    layers = keras1_configs.with_channels(settings if old else settings.get("layers", []))
     if keras1_configs.starts_with_merge(layers):
         name = None if old else settings.get("name")
         return "Model", _graph(keras1_configs.graph_of_branches(layers, name), own)

@@ -12,7 +12,7 @@ from kcore.errors import FileFormatError
 from kcore.layers import keras1
 
 #: Class -> (today's class, old argument -> new one). Values are those of `kcore.layers.keras1`.
-_SHARED: Final = {**keras1.WEIGHTS, "input_dtype": "dtype"}
+_SHARED: Final = keras1.WEIGHTS
 _LAYERS: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "Dense": ("Dense", {**_SHARED, "output_dim": "units"}),
     "Embedding": ("Embedding", {"init": "embeddings_initializer", "W_regularizer": "embeddings_regularizer",
@@ -87,8 +87,9 @@ def translate(name: str, settings: Any) -> tuple[str, Any]:
         return _merge(settings)
     if name == "TimeDistributedDense":
         return _time_distributed_dense(settings)
-    kept = {key: _plain_object(value) for key, value in settings.items() if key not in ("input_dtype",)}
-    if "input_dtype" in settings and "dtype" not in kept:
+    # The dtype of inputs, which is that of the weights today.
+    kept = {key: _plain_object(value) for key, value in settings.items() if key != "input_dtype"}
+    if name == "InputLayer" and "input_dtype" in settings:
         kept["dtype"] = settings["input_dtype"]
     today, renames = _LAYERS.get(name, (name, {}))
     if not _is_old(kept, renames) and today == name:
@@ -149,6 +150,25 @@ def _time_distributed_dense(settings: Mapping[str, Any]) -> tuple[str, dict[str,
     return "TimeDistributed", {**own, "layer": {"class_name": "Dense", "config": inner}}
 
 
+#: Layers whose configuration left out where the channels are, though they knew.
+_SILENT: Final = frozenset({"ZeroPadding2D", "ZeroPadding3D", "Cropping2D", "Cropping3D"})
+
+
+def with_channels(layers: Any) -> Any:
+    """The layers of a model, those that do not say where the channels are as those that do."""
+    if not isinstance(layers, (list, tuple)):
+        return layers
+    configs = [e.get("config") if isinstance(e, Mapping) else None for e in layers]
+    said = {c["dim_ordering"] for c in configs if isinstance(c, Mapping) and isinstance(c.get("dim_ordering"), str)}
+    if len(said) != 1:
+        return layers
+    return [
+        {**entry, "config": {"dim_ordering": next(iter(said)), **config}}
+        if isinstance(config, Mapping) and entry.get("class_name") in _SILENT else entry
+        for entry, config in zip(layers, configs, strict=True)
+    ]  # fmt: skip
+
+
 # --- Merge ------------------------------------------------------------------------------------------------------------
 
 
@@ -156,8 +176,8 @@ def _merge(settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     mode = settings.get("mode", "sum")
     if settings.get("mode_type", "raw") != "raw" or mode not in _MERGES:
         raise FileFormatError(
-            f"The layer {settings.get('name', 'merge')!r} merges by a Python function that the file brings as byte code, "
-            "which is never run. Build the model with a layer of your own and load the weights."
+            f"The layer {settings.get('name', 'merge')!r} merges by a Python function, which the file brings as byte "
+            "code; that is never run. Build the model with a layer of your own and load the weights."
         )
     today, arguments = _MERGES[mode]
     config = {new: settings[old] for new, old in arguments.items() if old in settings}
@@ -216,7 +236,7 @@ class _Graph:
         config = branch["config"]
         layers = config["layers"] if isinstance(config, Mapping) else config
         if branch["class_name"] != "Sequential" or not layers:
-            raise FileFormatError(f"A branch of a Merge of Keras 1 is a Sequential model, got {branch['class_name']!r}.")
+            raise FileFormatError(f"A branch of a Merge of Keras 1 is a Sequential, got {branch['class_name']!r}.")
         if starts_with_merge(layers):
             ends = [self.branch(inner) for inner in layers[0]["config"]["layers"]]
             merge = {key: value for key, value in layers[0]["config"].items() if key != "layers"}

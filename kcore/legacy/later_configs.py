@@ -1,4 +1,4 @@
-"""What configurations of the framework-bound Keras 2 say that Keras 2.3.1 did not: tables, and the few that need code."""
+"""What configurations of the framework-bound Keras 2 say that Keras 2.3.1 did not: tables, and what needs code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kcore.errors import ArgumentError
 
 #: Layers that stand for operations of the framework itself.
 FOREIGN: Final = frozenset({
-    "Tensor" + "FlowOpLayer", "T" + "FOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceProperty", "InstanceMethod",
+    "TensorFlowOpLayer", "TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceProperty", "InstanceMethod",
 })  # fmt: skip
 
 #: Classes of dtypes of a layer's computation and weights.
@@ -42,7 +42,6 @@ _IDLE_OF: Final[dict[str, frozenset[str]]] = {
     "GaussianNoise": frozenset({"seed"}),
     "GaussianDropout": frozenset({"seed"}),
     "AlphaDropout": frozenset({"noise_shape"}),
-    "Lambda": frozenset({"module", "output_shape_module"}),
     "MultiHeadAttention": frozenset({"query_shape", "key_shape", "value_shape"}),
     "Embedding": frozenset({"sparse"}),
     "StackedRNNCells": frozenset({"reverse_state_order"}),

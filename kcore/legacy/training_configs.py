@@ -54,7 +54,7 @@ def optimizer(entry: Mapping[str, Any], own: Collection[str] = ()) -> dict[str, 
 
 def _class_of(name: str) -> str:
     """Built-in optimizers by their own names: later versions registered them like a user's."""
-    plain = name.split(">")[-1].removeprefix("Experimental")
+    plain = name.rsplit(">", maxsplit=1)[-1].removeprefix("Experimental")
     by_lower = {known.lower(): known for known in _CLASSES}
     return by_lower.get(plain.lower(), name)
 
@@ -101,7 +101,7 @@ def _rate(settings: dict[str, Any], rate: Any) -> Any:
     return start
 
 
-# --- losses and metrics -------------------------------------------------------------------------------------------------
+# --- losses and metrics -----------------------------------------------------------------------------------------------
 
 
 def losses_and_metrics(item: Any, own: Collection[str] = ()) -> Any:

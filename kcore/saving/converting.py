@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,8 @@ from kcore.errors import ArgumentError, FileFormatError
 from kcore.saving import formats
 from kcore.saving.atomic import replacing
 from kcore.saving.formats import FileFormat, LoadOptions, Part, StoredLayers, WeightOptions
+from kcore.saving.keras2.conversion import depends_on_layers
 from kcore.saving.source import Source, Target
-
-#: Backends of Keras 2 that stored kernels in an order of their own, which only a model's layers tell.
-_OWN_ORDER: Final = ("theano",)
 
 
 @dataclass(frozen=True)
@@ -75,12 +73,12 @@ def convert(request: Request) -> Result:
     held = _held(reader, source)
     if held == "weights" and request.architecture is None and (part := _part(request, writer, "weights")) == "weights":
         return _weights_alone(request, reader, writer, source)
-    model, optimizer_stored = _model(request, reader, source, held)
+    model = _model(request, reader, source, held)
     part = _part(request, writer, "architecture" if held == "architecture" else "model")
     with replacing(request.target) as temporary:
         _write(writer, part, model, temporary, include_optimizer=request.include_optimizer)
         arrays, optimizer = _verify(writer, part, model, temporary, request)
-    lost = bool(optimizer_stored and not optimizer)
+    lost = bool(_state(model)) and not optimizer
     return Result(reader.title, writer.title, part, arrays, optimizer, lost)
 
 
@@ -129,11 +127,11 @@ def _part(request: Request, writer: FileFormat, most: Part) -> Part:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _model(request: Request, reader: FileFormat, source: Source, held: Part) -> tuple[Any, bool]:
-    """The model, and whether the source has optimizer state."""
+def _model(request: Request, reader: FileFormat, source: Source, held: Part) -> Any:
+    """The model that the source, and the file of its architecture, hold."""
     options = LoadOptions(custom_objects=request.custom_objects, compile=False)
     if held == "architecture":
-        return reader.load_architecture(source, options), False
+        return reader.load_architecture(source, options)
     if held == "weights":
         if request.architecture is None:
             raise ArgumentError(
@@ -143,11 +141,9 @@ def _model(request: Request, reader: FileFormat, source: Source, held: Part) -> 
         whole = Source(request.architecture)
         model = formats.of(whole).load_architecture(whole, options)
         reader.load_weights(model, source, WeightOptions())
-        return model, False
-    description = reader.describe(source)
-    compiled = request.include_optimizer and description.training is not None
-    model = reader.load_model(source, LoadOptions(request.custom_objects, compile=compiled))
-    return model, bool(description.optimizer)
+        return model
+    compiled = request.include_optimizer and reader.describe(source).training is not None
+    return reader.load_model(source, LoadOptions(request.custom_objects, compile=compiled))
 
 
 # --- writing and comparing --------------------------------------------------------------------------------------------
@@ -174,33 +170,41 @@ def _verify(writer: FileFormat, part: Part, model: Any, path: str, request: Requ
     compiled = getattr(model, "optimizer", None) is not None and request.include_optimizer
     options = LoadOptions(request.custom_objects, compile=compiled)
     if part == "architecture":
-        again = writer.load_architecture(source, options)
-        if _plain(again.get_config()) != _plain(model.get_config()):
+        writer.load_architecture(source, options)
+        if _sorted(writer.describe(source).config) != _sorted(json.loads(model.to_json())):
             raise FileFormatError(f"{request.target!r} is not written: read again, its architecture is another one.")
         return 0, 0
     again = writer.load_model(source, options)
     arrays = _compare(model.get_weights(), again.get_weights(), request.target)
-    if not compiled or not model.optimizer.weights or getattr(again, "optimizer", None) is None:
+    before, after = (_state(model), _state(again)) if compiled else ((), ())
+    if not before:
         return arrays, 0
-    before, after = (K.batch_get_value(x.optimizer.weights) for x in (model, again))
-    return arrays, _compare(before, after, request.target)
+    if not after:  # a format may leave out what does not matter: the moments of an SGD without momentum
+        before, after = ([x.optimizer.iterations] for x in (model, again))
+    return arrays, _compare(K.batch_get_value(before), K.batch_get_value(after), request.target, "optimizer's state")
 
 
-def _compare(expected: Sequence[np.ndarray], got: Sequence[np.ndarray], name: str) -> int:
+def _compare(
+    expected: Sequence[np.ndarray], got: Sequence[np.ndarray], name: str, what: str = "weights"
+) -> int:
     """The number of arrays, all equal bit for bit. Raises FileFormatError when they are not."""
     same = len(expected) == len(got) and all(
         a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
         for a, b in zip(expected, got, strict=True)
     )
     if not same:
-        raise FileFormatError(f"{name!r} is not written: read again, its weights differ from those of the source.")
+        raise FileFormatError(f"{name!r} is not written: read again, the values of its {what} differ.")
     return len(expected)
 
 
-def _plain(config: Any) -> Any:
-    from kcore.models.configuration import json_value
+def _sorted(config: Any) -> str:
+    """A text that is equal for equal configurations (NaN, which some hold, is not equal to itself)."""
+    return json.dumps(config, sort_keys=True)
 
-    return json.loads(json.dumps(config, default=json_value))
+
+def _state(model: Any) -> Sequence[Any]:
+    """The variables of a model's optimizer."""
+    return getattr(getattr(model, "optimizer", None), "weights", None) or ()
 
 
 # --- weights without a model ------------------------------------------------------------------------------------------
@@ -224,7 +228,7 @@ def _weights_alone(request: Request, reader: FileFormat, writer: FileFormat, sou
                 "whole model) with --architecture."
             )
     stored = reader.read_layers(source)
-    if stored.version.startswith("1") or stored.backend in _OWN_ORDER:
+    if depends_on_layers(stored.version, stored.backend):
         raise ArgumentError(
             f"The weights in {request.source!r} were written by Keras {stored.version} on {stored.backend}; their "
             "order depends on their layers: name a file of the architecture with --architecture."

@@ -1,4 +1,4 @@
-"""Models in dictionaries, as Keras 2's pickling kept them: groups are dictionaries, attributes and arrays their values."""
+"""Models in dictionaries, as Keras 2's pickling kept them: groups are dictionaries, the rest is their values."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ checked as a whole before (`hdf5_check`); these checks also hold for groups that
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -81,15 +82,14 @@ def write_names(group: Any, name: str, names: Sequence[str]) -> None:
 
 def read_names(group: Any, name: str) -> list[str]:
     """The list of names stored by `write_names`; missing means an error that says what the file lacks."""
-    if name in group.attrs:
-        return [text(n) for n in np.asarray(attribute(group, name)).reshape(-1)]
-    names: list[str] = []
-    i = 0
-    while f"{name}{i}" in group.attrs:
-        names.extend(text(n) for n in np.asarray(attribute(group, f"{name}{i}")).reshape(-1))
-        i += 1
-    if not i:
+    chunks = [name]
+    if name not in group.attrs:
+        chunks = list(itertools.takewhile(group.attrs.__contains__, (f"{name}{i}" for i in itertools.count())))
+    if not chunks:
         raise FileFormatError(f"This is no Keras weight file: the group {group.name!r} has no attribute {name!r}.")
+    names = [text(n) for chunk in chunks for n in np.asarray(attribute(group, chunk)).reshape(-1)]
+    if len(set(names)) < len(names):  # each is the name of a member
+        raise FileFormatError(f"{group.file.filename!r} is damaged: {name!r} of {group.name!r} says a name twice.")
     return names
 
 
@@ -174,6 +174,17 @@ def dataset(group: Any, name: str) -> Any:
 def is_bfloat16(found: Any) -> bool:
     """Whether a dataset holds bfloat16 as Keras 3 keeps it: two opaque bytes, and an attribute that says so."""
     return found.dtype == np.dtype("V2") and "dtype" in found.attrs and attribute(found, "dtype") == "bfloat16"
+
+
+def too_large(stored: Sequence[Any], weights: Sequence[Any]) -> bool:
+    """Whether arrays hold so much more than weights that no conversion makes them fit: they need not be read.
+
+    Args:
+        stored: arrays or unread datasets.
+        weights: variables.
+    """
+    needed = sum(math.prod(weight.shape) for weight in weights)
+    return sum(math.prod(array.shape or ()) for array in stored) > 4 * needed + 1024
 
 
 def read_array(group: Any, name: str) -> np.ndarray:

@@ -52,7 +52,9 @@ class Source:
             if not os.path.exists(self._path):
                 raise MissingFileError(f"There is no file {self._path!r}.")
             if os.path.isdir(self._path):
-                raise FileFormatError(f"{self._path!r} is a folder, not a file.")
+                saved = os.path.exists(os.path.join(self._path, "saved_model.pb"))
+                more = " It holds a SavedModel, a program for its framework: save it there as .h5 or .keras."
+                raise FileFormatError(f"{self._path!r} is a folder, not a file.{more if saved else ''}")
         elif isinstance(given, (bytes, bytearray, memoryview)):
             self._stream, self.name = io.BytesIO(given), "<bytes>"
         elif hasattr(given, "read") and hasattr(given, "seek"):

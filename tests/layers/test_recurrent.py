@@ -466,6 +466,9 @@ def test_cudnn_layers_compute_what_gru_and_lstm_do():
         y, z = ours(x), theirs(x)
         kernel, recurrent, bias = randomize(ours).get_weights()
         halves = bias.reshape(2, -1)
+        # cuDNN reads the numbers of each gate as a matrix (units, features), and multiplies from the left.
+        kernel = np.hstack([gate.reshape(3, 2).T for gate in np.hsplit(kernel, ours.gates)])
+        recurrent = np.hstack([gate.T for gate in np.hsplit(recurrent, ours.gates)])
         theirs.set_weights([kernel, recurrent, halves if type(theirs) is L.GRU else halves.sum(0)])
         a, b = K.function([x], [y, z])([data(2, 4, 2)])
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)

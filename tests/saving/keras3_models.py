@@ -141,7 +141,7 @@ def masks_change_the_order(keras):
     """The mask's operations make one way longer than the other, and swap two Dense layers in Keras 3's order."""
     L = keras.layers
     a, b = L.Input((3,)), L.Input((5, 3))
-    y = L.Dense(4)(L.Dense(4)(a))
+    y = L.Dense(4)(L.Dense(4)(L.Dense(4)(a)))
     z = L.LSTM(4)(L.Masking(0.5)(L.Dense(3)(b)))
     return compiled(keras, [a, b], L.Dense(2)(L.add([y, z])))
 
@@ -168,6 +168,23 @@ def states(keras):
     return compiled(keras, [a, b], [L.TimeDistributed(L.Dense(2))(d), both[0], both[1]], "sgd", ["mse"] * 3)
 
 
+@model([(4,), (4,)], [(2,)])
+def operations(keras):
+    """Operators between tensors."""
+    L = keras.layers
+    a, b = L.Input((4,)), L.Input((4,))
+    y = keras.ops.concatenate([keras.ops.maximum((a + b) * b, a), a - b], axis=-1)
+    return compiled(keras, [a, b], L.Dense(2)(y))
+
+
+@model([(4, 3)], [(4, 2)], both=True)
+def wrapped_model(keras):
+    L = keras.layers
+    inner = keras.models.Sequential([L.Input((3,)), L.Dense(3), L.BatchNormalization(), L.Dense(2)], name="inner")
+    x = L.Input((4, 3))
+    return compiled(keras, x, L.TimeDistributed(inner)(x))
+
+
 @model([(4,)], [(2,)])
 def frozen_inside(keras):
     L = keras.layers
@@ -184,7 +201,7 @@ def frozen_inside(keras):
 def newer_activations(keras):
     L = keras.layers
     x = y = L.Input((4,))
-    for name in ("gelu", "silu", "swish", "relu6", "leaky_relu", "mish", "log_softmax", "log_sigmoid", "hard_silu",
+    for name in ("gelu", "silu", "relu6", "leaky_relu", "mish", "log_softmax", "log_sigmoid", "hard_silu",
                  "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "squareplus", "sparse_plus", "celu",
                  "sparse_sigmoid"):  # fmt: skip
         y = L.Dense(4, activation=name, kernel_initializer=keras.initializers.RandomNormal(stddev=2.0, seed=1))(y)
@@ -192,9 +209,13 @@ def newer_activations(keras):
 
 
 @model([(4,)], [(3,)])
-def keras3_hard_sigmoid(keras):
+def names_of_activations(keras):
+    """One that means another formula in Keras 2, and second names."""
     L = keras.layers
-    return compiled(keras, x := L.Input((4,)), L.Dense(3, activation="hard_sigmoid")(x))
+    x = y = L.Input((4,))
+    for name in ("hard_sigmoid", "swish", "hard_swish"):
+        y = L.Dense(3, activation=name)(y)
+    return compiled(keras, x, y)
 
 
 @model([(8, 8, 4)], [(9,)], both=True)

@@ -29,20 +29,23 @@ import trips  # noqa: E402
 #: Kinds that Keras 3 does not run on its torch backend: its checks or functions are stricter there.
 NOT_ON_TORCH = {"siamese", "custom_functions", "stateful"}
 _FROZEN = "a frozen BatchNormalization of Keras 3 uses its moving statistics in training, that of Keras 2 the batch's"
+_STEPWISE = "BatchNormalization sees each step by itself in Keras 3's TimeDistributed"
 #: Kinds whose losses differ for a reason that no file can change: direction -> kind -> reason.
 DIFFERENT: dict[str, dict[str, str]] = {
     "kcore -> keras3": {
         "frozen": _FROZEN,
         "mixed_trainable": _FROZEN,
         "objects_as_arguments": "activity penalties of Keras 3 are divided by the batch size",
-        "time_distributed": "BatchNormalization sees each step by itself in Keras 3's TimeDistributed",
+        "time_distributed": _STEPWISE,
+        "wrapped_model": _STEPWISE,
         "optimizer_nadam": "Keras 3 has one schedule of the momentum, that of schedule_decay=1",
     },
     "keras3 -> kcore": {
         "frozen": _FROZEN,
         "mixed_trainable": _FROZEN,
         "objects_as_arguments": "activity penalties of Keras 3 are divided by the batch size",
-        "time_distributed": "BatchNormalization sees each step by itself in Keras 3's TimeDistributed",
+        "time_distributed": _STEPWISE,
+        "wrapped_model": _STEPWISE,
         "huber_object": "Keras 3 does not write the delta of Huber",
     },
 }

@@ -16,10 +16,9 @@ import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import keras
 import numpy as np
 import trips
-
-import keras
 
 
 def keras2_hard_sigmoid(x):

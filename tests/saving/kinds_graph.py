@@ -252,7 +252,7 @@ def objects_as_arguments(keras):
     )  # fmt: skip
 
 
-@kind([(5,)], [(2,)], absent={"tf_keras": "penalties of activities are divided by the batch size there"})
+@kind([(5,)], [(2,)], absent=dict.fromkeys(("tf_keras", "keras3"), "such penalties are divided by the batch size"))
 def activity_penalty(keras):
     L = keras.layers
     return chain(keras, L.Dense(4, activity_regularizer="l2", input_shape=(5,)), L.Dense(2))

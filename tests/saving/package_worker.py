@@ -38,7 +38,7 @@ def write(keras, kinds, folder, suffix, name):
     if kind.stateful:
         model.reset_states()
     found = kinds.losses(model, batch) if kind.compiled else []
-    np.savez(place + ".npz", losses=np.asarray(found), *predictions)
+    np.savez(place + ".npz", *predictions, losses=np.asarray(found))
 
 
 def _write_text(model, place, kind):

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from kcore.errors import FileFormatError, UnsafeFileError
 from kcore.saving import hdf5
 
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30)
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=30), max_size=40))
+
+@given(st.lists(NAMES, max_size=40, unique=True))
 def test_names_survive(names: list[str]) -> None:
     with h5py.File.in_memory() as file:
         hdf5.write_names(file, "layer_names", names)
@@ -30,6 +32,13 @@ def test_many_names_are_cut_into_chunks(tmp_path: Path) -> None:
         assert "layer_names0" in file.attrs
     with h5py.File(tmp_path / "a.h5") as file:
         assert hdf5.read_names(file, "layer_names") == names
+
+
+def test_a_name_that_comes_twice_is_damage() -> None:
+    with h5py.File.in_memory() as file:
+        hdf5.write_names(file, "layer_names", ["a", "b", "a"])
+        with pytest.raises(FileFormatError, match="twice"):
+            hdf5.read_names(file, "layer_names")
 
 
 def test_missing_names_are_told(tmp_path: Path) -> None:

@@ -282,6 +282,10 @@ def test_damage_ends_with_1_and_a_missing_file_with_2(capsys, saved, tmp_path):
         assert (status, path.name in text) == (1, True), path
         assert data(capsys, path)["status"] == "damaged"
     assert inspected(capsys, tmp_path / "nothing.h5")[0] == 2
+    (tmp_path / "saved").mkdir()
+    assert "is a folder, not a file.\n" in inspected(capsys, tmp_path / "saved")[1]
+    (tmp_path / "saved" / "saved_model.pb").touch()
+    assert "save it there as .h5 or .keras" in inspected(capsys, tmp_path / "saved")[1]
     with pytest.raises(SystemExit, match="2"):
         cli.main(["inspect"])
 

@@ -1,6 +1,7 @@
 """Architectures as text: the words of Keras 2.3.1, letter by letter, and what comes back from them.
 
-`keras2_architectures.json.gz` holds what `model.to_json()` of Keras 2.3.1 gave for each of `kinds`.
+`keras2_architectures.json.gz` holds what `model.to_json()` of Keras 2.3.1 gave for each of `kinds`;
+`keras2_architectures.py` writes it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from kcore.models import model_from_config, model_from_json, model_from_yaml
 
 KERAS2 = json.loads(gzip.decompress(Path(__file__).with_name("keras2_architectures.json.gz").read_bytes()))
 
-#: Where kcore says more: without the shape of an InputLayer at the bottom Keras 2.3.1 cannot load its own file.
-SAYS_MORE = {"stateful"}
+#: Where kcore says more: without the shape of an InputLayer at the bottom Keras 2.3.1 cannot load its own file, and
+#: without `trainable` it forgets that a model inside another is frozen.
+SAYS_MORE = {"stateful", "frozen_model"}
 #: Whose text Keras 2.3.1 itself does not give back: names of initializers become their configurations.
 CHANGES_ONCE = {"objects_as_arguments"}
 

@@ -72,15 +72,13 @@ def test_a_pickled_model_is_plain_data_and_comes_back_the_same(name):
 
 
 def test_an_h5dict_serves_for_a_file_and_for_a_dictionary(tmp_path):
-    model = kinds.prepared(kcore, "dense")
     content = {}
-    for target, source in ((H5Dict(content), lambda: H5Dict(content, "r")),
-                           (H5Dict(str(tmp_path / "a.h5"), "w"), lambda: H5Dict(str(tmp_path / "a.h5"), "r"))):  # fmt: skip
-        with target as store:
-            saving.save_model(model, store)
-        with source() as store:
-            same(model, saving.load_model(store), "dense")
+    for place in (content, str(tmp_path / "a.h5")):
         model = kinds.prepared(kcore, "dense")
+        with H5Dict(place, "w") as store:
+            saving.save_model(model, store)
+        with H5Dict(place, "r") as store:
+            same(model, saving.load_model(store), "dense")
 
 
 def test_pickles_in_a_dictionary_are_refused():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -55,7 +56,7 @@ def changed(extra: dict[str, bytes] | None = None, without: str = "", compressio
 
 def test_a_model_in_memory_comes_back():
     loaded = keras.models.load_model(WHOLE)
-    assert [layer.name for layer in loaded.layers][0].startswith("dense")
+    assert loaded.layers[0].name.startswith("dense")
     assert loaded.optimizer is not None
 
 
@@ -179,14 +180,12 @@ def test_weights_of_a_whole_model_load_alone():
 
 def survives(damaged: bytes) -> None:
     """Loading gives a model or an error of ours."""
-    try:
+    with contextlib.suppress(KcoreError):
         keras.models.load_model(damaged).predict(np.ones((1, 2)))
-    except KcoreError:
-        pass
 
 
-STRUCTURE = sorted({0, 4, 30, len(WHOLE) - 22, len(WHOLE) - 1, *(WHOLE.find(name) for name in (
-    b"config.json", b"model.weights.h5", b"\x89HDF", b"TREE", b"HEAP", b"SNOD", b"PK\x01\x02", b"class_name"))})  # fmt: skip
+MARKS = (b"config.json", b"model.weights.h5", b"\x89HDF", b"TREE", b"HEAP", b"SNOD", b"PK\x01\x02", b"class_name")
+STRUCTURE = sorted({0, 4, 30, len(WHOLE) - 22, len(WHOLE) - 1, *(WHOLE.find(mark) for mark in MARKS)})
 
 
 @pytest.mark.parametrize("end", STRUCTURE)

@@ -27,7 +27,7 @@ def _numpy_backend():
 def layer(draw: Any, rank: int) -> tuple[Any, int]:
     """A layer for inputs (batch, 4, features) or (batch, features), and the rank of what it gives."""
     units = draw(st.integers(1, 4))
-    activation = draw(st.sampled_from(["linear", "relu", "tanh", "hard_sigmoid", "selu", "gelu", "keras3>hard_sigmoid"]))
+    activation = draw(st.sampled_from(["relu", "tanh", "hard_sigmoid", "selu", "gelu", "keras3>hard_sigmoid"]))
     anywhere = [
         (L.Dense(units, activation=activation, use_bias=draw(st.booleans()), kernel_regularizer="l2"), rank),
         (L.BatchNormalization(scale=draw(st.booleans())), rank),

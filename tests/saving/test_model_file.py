@@ -47,6 +47,18 @@ def test_training_goes_on_where_it_stopped(tmp_path: Path, optimizer: str) -> No
         np.testing.assert_array_equal(a, b)
 
 
+def test_functions_in_loss_and_metric_objects_come_back(tmp_path: Path) -> None:
+    from kcore import losses, metrics
+
+    model = build()
+    loss = losses.LossFunctionWrapper(losses.categorical_crossentropy, name="cross")
+    model.compile("sgd", loss, metrics=[metrics.MeanMetricWrapper(metrics.categorical_accuracy, name="right")])
+    model.save(tmp_path / "m.h5")
+    again = keras.models.load_model(tmp_path / "m.h5")
+    assert again.metrics_names == model.metrics_names
+    assert again.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+
+
 def test_weights_by_position_and_by_name(tmp_path: Path) -> None:
     model, other = build(), build()
     model.save_weights(str(tmp_path / "w.h5"))

@@ -93,7 +93,14 @@ def test_a_hostile_file_is_refused_and_does_nothing(title: str, tmp_path: Path) 
     assert len(str(caught.value)) < 5000
 
 
-@pytest.mark.parametrize("title", [t for t in attacks.ATTACKS if not t.startswith(("training", "byte_code", "hdf5_"))])
+#: Attacks by the weights; the others are by what is said about the model.
+BY_WEIGHTS = [
+    title for title in attacks.ATTACKS
+    if title not in attacks.HONEST_WEIGHTS and not title.startswith(("training", "byte_code", "hdf5_"))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("title", BY_WEIGHTS)
 def test_a_hostile_file_gives_no_weights(title: str, tmp_path: Path) -> None:
     model = keras.Sequential([layers.Dense(2, input_shape=(3,), name="d")])
     before = model.get_weights()
@@ -194,6 +201,14 @@ def test_a_large_honest_configuration_is_within_the_limits() -> None:
     for _ in range(10):
         config = attacks.sequential(config)
     limits.check_config(config, "large")
+
+
+def test_the_limits_are_documented() -> None:
+    told = (Path(keras.__file__).parents[1] / "docs" / "file-safety.md").read_text(encoding="utf-8")
+    for name, value in vars(limits).items():
+        if name.isupper() and isinstance(value, int):
+            forms = (f"{value:,}", f"{value / 2**20:.0f} MiB", f"2**{value.bit_length() - 1}")
+            assert any(f"| `{name}` | {form} |" in told for form in forms), name
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), RecursionError(), MemoryError(), OverflowError("big"), TypeError("t"),

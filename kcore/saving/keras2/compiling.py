@@ -111,6 +111,9 @@ def _without_prefix(item: Any, prefix: str) -> Any:
 def _load_optimizer(model: Any, group: Any) -> None:
     model._make_train_function()  # creates the optimizer's variables
     names = hdf5.read_names(group, "weight_names")
+    if hdf5.too_large([hdf5.dataset(group, name) for name in names], model.optimizer.weights):
+        warnings.warn("The file's optimizer state is larger than this optimizer's, which starts afresh.", stacklevel=5)
+        return
     values = [hdf5.read_array(group, name) for name in names]
     try:
         model.optimizer.set_weights(optimizer_state.ordered(model.optimizer, names, values))

@@ -1,4 +1,4 @@
-"""Weights that other backends and old versions stored in another order, split or turned, as the layers here have them."""
+"""Weights that other backends and old versions stored in another order, split or turned, as layers here have them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,15 @@ _CONVOLUTIONS: Final = frozenset({"Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose
 _MODELS: Final = ("Model", "Sequential", "Network")
 
 Arrays = list[np.ndarray]
+
+
+def depends_on_layers(version: str | None, backend: str | None) -> bool:
+    """Whether the order of stored values is another one for some layers: then they mean nothing without the model.
+
+    >>> depends_on_layers("2.3.1", "numpy"), depends_on_layers("1.2.2", None)
+    (False, True)
+    """
+    return str(version).split(".")[0] == "1" or backend in _FLIPS_KERNELS
 
 
 def convert_weights(layer: Any, values: Sequence[np.ndarray], version: str | None = None, backend: str | None = None, *,

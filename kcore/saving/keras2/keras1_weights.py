@@ -15,10 +15,9 @@ def convert(layer: Any, values: list[np.ndarray]) -> list[np.ndarray]:
     """The values of a layer as Keras 2 would have stored them. What is in that order already stays as it is."""
     kind = type(layer).__name__
     if kind in _GATES and len(values) == 3 * len(_GATES[kind]):
-        values = _joined_gates(_GATES[kind], values)
-        if kind == "ConvLSTM2D" and layer.data_format == "channels_first":
-            values[:2] = [np.transpose(kernel, (2, 3, 1, 0)) for kernel in values[:2]]
-        return values
+        if kind == "ConvLSTM2D" and layer.data_format == "channels_first":  # (filters, channels, rows, cols)
+            values = [np.transpose(v, (2, 3, 1, 0)) if v.ndim == 4 else v for v in values]
+        return _joined_gates(_GATES[kind], values)
     kernel = _kernel(kind, layer, values)
     if kernel is not None:
         return [kernel, *values[1:]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -58,8 +58,16 @@ def _dump(config: Any) -> bytes:
     return json.dumps(config, default=_plain).encode("utf-8")
 
 
+#: Objects made of a function, and where they keep it. Keras 2.3.1 leaves its name out, tf.keras writes it as `fn`.
+_WRAPPERS: Final = {"MeanMetricWrapper": "_fn", "LossFunctionWrapper": "fn"}
+
+
 def _plain(obj: Any) -> Any:
     """JSON form of what configurations hold beside plain data."""
+    if type(obj).__name__ in _WRAPPERS:
+        entry = serialize_keras_object(obj)
+        function = getattr(obj, _WRAPPERS[type(obj).__name__])
+        return {**entry, "config": {**entry["config"], "fn": serialize_keras_object(function)}}
     if hasattr(obj, "get_config") or (callable(obj) and hasattr(obj, "__name__")):
         return serialize_keras_object(obj)
     if isinstance(obj, np.ndarray):

@@ -31,8 +31,8 @@ _Stored = tuple[str, np.ndarray]
 def ordered(optimizer: Any, names: Sequence[str], values: Sequence[np.ndarray]) -> list[np.ndarray]:
     """The values of a file in the order of `optimizer.weights`.
 
-    Keras 2.3.1 stores all first moments, then all second ones. Later versions store both of the first weight, then both
-    of the next; earlier ones no step count with some optimizers. Squares that are there for AMSGrad alone may be missing.
+    Keras 2.3.1 stores all first moments, then all second ones. Later versions store both of the first weight, then
+    both of the next; earlier ones no step count with some optimizers. Squares for AMSGrad alone may be missing.
 
     Args:
         optimizer: whose weights exist already.
@@ -73,7 +73,7 @@ def _plain(name: str) -> str:
 
 def _is_count(index: int, name: str, value: np.ndarray) -> bool:
     """Whether an array is a counter, a product or a rate, not a slot of a weight."""
-    last = name.split("/")[-1]
+    last = name.rsplit("/", maxsplit=1)[-1]
     named = last in (*_STEPS, *_PRODUCT, *_RATE)
     nameless = last.startswith(("param_", "variable")) and index < 2
     return value.ndim == 0 and (named or nameless)

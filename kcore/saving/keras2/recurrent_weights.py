@@ -1,4 +1,4 @@
-"""Weights of LSTM and GRU in the layout of cuDNN, and back: kernels of each gate transposed, two biases instead of one."""
+"""Weights of LSTM and GRU in the layout of cuDNN, and back: kernels of each gate transposed, two biases for one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def convert(layer: Any, values: list[np.ndarray]) -> list[np.ndarray]:
 
 def _layout(gates: int, values: list[np.ndarray]) -> str:
     units, shape = values[1].shape[0], values[2].shape
-    layouts = {(2 * units * gates,): "CuDNNLSTM", (units * gates,): "LSTM"}
+    layouts: dict[tuple[int, ...], str] = {(2 * units * gates,): "CuDNNLSTM", (units * gates,): "LSTM"}
     if gates == 3:
         layouts = {
             (2 * units * gates,): "CuDNNGRU",

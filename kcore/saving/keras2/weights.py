@@ -17,8 +17,8 @@ from kcore.saving.keras2.conversion import convert_weights
 #: The version of the layout, as Keras 2 readers expect it in `keras_version`.
 LAYOUT_VERSION = "2.3.1"
 
-#: Layers of a file: name and values; and the Keras version and backend that wrote them.
-Stored = Iterable[tuple[str, list[np.ndarray]]]
+#: Layers of a file: name and arrays, read or not; and the Keras version and backend that wrote them.
+Stored = Iterable[tuple[str, list[Any]]]
 Origin = tuple[str, str | None]
 
 
@@ -70,6 +70,8 @@ def set_by_position(stored: Stored, layers: Sequence[Any], origin: Origin, *, re
         )
     pairs: list[tuple[Any, np.ndarray]] = []
     for layer, (name, values) in zip(with_weights, stored, strict=True):
+        if hdf5.too_large(values, layer.weights):
+            _check(layer, name, values)
         converted = convert_weights(layer, values, *origin, reshape=reshape)
         _check(layer, name, converted)
         pairs.extend(zip(layer.weights, converted, strict=True))
@@ -93,7 +95,9 @@ def set_by_name(
     pairs: list[tuple[Any, np.ndarray]] = []
     for name, values in stored:
         for layer in by_name.get(name, []):
-            converted = convert_weights(layer, values, *origin, reshape=reshape)
+            # What cannot fit is not read.
+            fits = not hdf5.too_large(values, layer.weights)
+            converted = convert_weights(layer, values, *origin, reshape=reshape) if fits else values
             try:
                 _check(layer, name, converted)
             except (ShapeError, FileFormatError) as error:
@@ -102,7 +106,8 @@ def set_by_name(
                 warnings.warn(f"Skipping layer {layer.name!r}: {error}", stacklevel=2)
                 # Like the original: weights whose own shapes agree are still loaded.
                 if len(converted) == len(layer.weights):
-                    pairs.extend((w, v) for w, v in zip(layer.weights, converted, strict=True) if w.shape == v.shape)
+                    both = zip(layer.weights, converted, strict=True)
+                    pairs.extend((w, np.asarray(v)) for w, v in both if tuple(w.shape) == v.shape)
                 continue
             pairs.extend(zip(layer.weights, converted, strict=True))
     _take(pairs)
@@ -123,19 +128,26 @@ def _origin(group: Any) -> Origin:
     return version, hdf5.text(group.attrs["backend"]) if "backend" in group.attrs else None
 
 
-def _stored_layers(group: Any) -> Iterator[tuple[str, list[np.ndarray]]]:
+def _stored_layers(group: Any) -> Iterator[tuple[str, list[Any]]]:
+    """The layers of a file: names, and datasets that are not read yet."""
     for name in hdf5.read_names(group, "layer_names"):
         subgroup = hdf5.member(group, name)
-        yield name, [hdf5.read_array(subgroup, n) for n in hdf5.read_names(subgroup, "weight_names")]
+        yield name, [hdf5.dataset(subgroup, n) for n in hdf5.read_names(subgroup, "weight_names")]
 
 
 def read_stored(group: Any) -> StoredLayers:
     """The weights of an open file as they are stored, with their names."""
     group = _layers_group(group)
     layers = []
+    seen: set[Any] = set()
     for name in hdf5.read_names(group, "layer_names"):
         subgroup = hdf5.member(group, name)
         names = hdf5.read_names(subgroup, "weight_names")
+        for own in names:
+            found = hdf5.dataset(subgroup, own)
+            if found.id in seen:  # or a small file would hold any number of large arrays
+                raise FileFormatError(f"{group.file.filename!r}: {own!r} of {name!r} is also another layer's weight.")
+            seen.add(found.id)
         layers.append((name, [(own, hdf5.read_array(subgroup, own)) for own in names]))
     return StoredLayers(layers, *_origin(group))
 
@@ -147,7 +159,7 @@ def _layers_group(group: Any) -> Any:
     return group
 
 
-def _check(layer: Any, name: str, values: Sequence[np.ndarray]) -> None:
+def _check(layer: Any, name: str, values: Sequence[Any]) -> None:
     weights = layer.weights
     if len(values) != len(weights):
         raise FileFormatError(

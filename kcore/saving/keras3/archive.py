@@ -167,14 +167,12 @@ def _member(source: Source, archive: zipfile.ZipFile, members: Mapping[str, zipf
     content = bytearray()
     try:
         with archive.open(members[name]) as member:
-            while chunk := member.read(_CHUNK):
+            while (chunk := member.read(_CHUNK)) and len(content) <= limit:  # whatever the archive's directory says
                 content += chunk
-                if len(content) > limit:  # whatever the directory of the archive says
-                    raise UnsafeFileError(f"{source.name!r}: {name!r} unpacks to more than the {limit} bytes declared.")
-    except UnsafeFileError:
-        raise
     except _ZIP_ERRORS as error:
         raise FileFormatError(f"{source.name!r} is damaged: {name!r} cannot be read ({error}).") from error
+    if len(content) > limit:
+        raise UnsafeFileError(f"{source.name!r}: {name!r} unpacks to more than the {limit} bytes declared.")
     if len(content) != limit:
         raise FileFormatError(f"{source.name!r} is damaged: {name!r} ends after {len(content)} of {limit} bytes.")
     return bytes(content)

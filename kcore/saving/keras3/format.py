@@ -58,7 +58,7 @@ class Keras3Weights(FileFormat):
         if not source.is_hdf5:
             return False
         try:
-            with source.hdf5() as group:
+            with source.hdf5(allow_unsafe=True) as group:
                 return weights.is_layout(group)
         except (FileFormatError, OSError, RuntimeError, ValueError, KeyError):
             return False

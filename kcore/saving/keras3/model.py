@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import io
 import json
 import warnings
@@ -19,15 +19,16 @@ from kcore.saving.formats import LoadOptions, WeightOptions
 from kcore.saving.hdf5_stream import new_hdf5
 from kcore.saving.keras3 import archive, training, weights, writing
 from kcore.saving.keras3.nodes import end_names
-from kcore.saving.keras3.optimizer import KINDS, state_from_keras3, state_to_keras3, to_keras3
+from kcore.saving.keras3.optimizer import KINDS, momentum_after, state_from_keras3, state_to_keras3, to_keras3
 from kcore.saving.keras3.reading import ConfigReader
-from kcore.saving.keras3.store import Order, trained
+from kcore.saving.keras3.store import Listed, Order, trained
 from kcore.saving.source import Source, Target
 from kcore.version import __version__
 
 #: The version of Keras 3 whose files these are.
 KERAS_VERSION: Final = "3.15.1"
 _OPTIMIZER: Final = "optimizer"
+_MOMENTA: Final = 10_000  # the product of so many is zero
 _NOTE: Final = "kcore"  # in metadata.json: what Keras 3's configuration cannot say
 
 
@@ -39,7 +40,7 @@ def save(model: Any, target: Target, *, include_optimizer: bool = True) -> None:
     config = writing.model_config(model)
     metadata: dict[str, Any] = {
         "keras_version": KERAS_VERSION,
-        "date_saved": f"{datetime.datetime.now():%Y-%m-%d@%H:%M:%S}",
+        "date_saved": f"{dt.datetime.now(dt.UTC):%Y-%m-%d@%H:%M:%S}",
         _NOTE: {"version": __version__},
     }
     trains = False
@@ -120,7 +121,7 @@ def load(source: Source, options: LoadOptions) -> Any:
     from kcore.models import model_from_config
 
     contents = archive.read(source)
-    reader = ConfigReader(options, source.name)
+    reader = ConfigReader(options, source.name, str(contents.metadata.get("keras_version", "3")))
     config = contents.config
     if not isinstance(config, Mapping):
         raise FileFormatError(f"{source.name!r} is damaged: config.json should hold a dictionary.")
@@ -142,12 +143,12 @@ def order_of(config: Any) -> Order | None:
     layers = inner.get("layers") if isinstance(inner, Mapping) else None
     if not isinstance(layers, list):
         return None
-    found: dict[str, Any] = {}
+    found: dict[str, Listed] = {}
     for entry in layers:
         settings = entry.get("config")
-        name = entry.get("name") or (settings.get("name") if isinstance(settings, Mapping) else None)
-        wrapped = settings.get("layer") if isinstance(settings, Mapping) else None
-        found[str(name)] = order_of(entry) or (order_of(wrapped) if isinstance(wrapped, Mapping) else None)
+        settings = settings if isinstance(settings, Mapping) else {}
+        inside = order_of(entry) or order_of(settings.get("layer"))
+        found[str(entry.get("name") or settings.get("name"))] = Listed(str(entry.get("class_name")), inside)
     return found
 
 
@@ -193,7 +194,7 @@ def _compile(
     optimizer = optimizers.deserialize(entry, custom_objects={**reader.options.custom_objects, **reader.imported})
     model.compile(optimizer=optimizer, **arguments)
     if _OPTIMIZER in file and model._plan is not None:
-        _load_state(model, hdf5.member(file, f"{_OPTIMIZER}/vars"), order)
+        _load_state(model, hdf5.member(file, f"{_OPTIMIZER}/vars"), order, own_rate=not reader.is_keras3)
 
 
 def _add_note(arguments: dict[str, Any], note: Any) -> None:
@@ -207,10 +208,11 @@ def _add_note(arguments: dict[str, Any], note: Any) -> None:
         arguments["sample_weight_mode"] = note["sample_weight_mode"]
 
 
-def _load_state(model: Any, group: Any, order: Order | None) -> None:
+def _load_state(model: Any, group: Any, order: Order | None, *, own_rate: bool) -> None:
+    """Set the optimizer's state; `own_rate`: the learning rate is not among it, as tf.keras writes it."""
     optimizer = model.optimizer
     stored = [weights.checked(group, str(n)) for n in range(sum(name.isdigit() for name in group))]
-    head = 1 if optimizer.get_config().get("decay") else 2
+    head = 1 if own_rate or optimizer.get_config().get("decay") else 2
     if not stored:
         return
     if not to_keras3_knows(optimizer):
@@ -234,4 +236,7 @@ def _load_state(model: Any, group: Any, order: Order | None) -> None:
             (variable, weights.read_value(stored[n], variable))
             for variable, n in list(zip(optimizer.weights, found, strict=True))[1:] if n >= 0
         ]  # fmt: skip
+        if found[1:2] == [-1] and hasattr(optimizer, "m_schedule"):
+            steps = min(int(weights.read_value(stored[0])), _MOMENTA)
+            pairs.append((optimizer.m_schedule, np.asarray(momentum_after(optimizer, steps))))
     K.batch_set_value(pairs)

@@ -92,30 +92,33 @@ RECURRENT: Final = frozenset({"RNN", "SimpleRNN", "GRU", "LSTM", "ConvLSTM2D", "
 
 ANYTHING: Final = object()  # an argument whose value says nothing here
 
+
+def _each(kinds: str, **arguments: Any) -> dict[str, dict[str, Any]]:
+    """The same arguments for several classes."""
+    return {kind: dict(arguments) for kind in kinds.split()}
+
+
 #: Arguments of Keras 3's layers that kcore's lack, and the one value that means what kcore does.
 NEUTRAL: Final[dict[str, dict[str, Any]]] = {
     "": {  # of any layer
         "autocast": ANYTHING, "quantization_config": None, "lora_rank": None, "lora_alpha": None, "quantized": False,
     },
     "InputLayer": {"ragged": False, "optional": False, "trainable": ANYTHING, "type_spec": None},
-    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), {"groups": 1}),
-    "DepthwiseConv2D": {"groups": 1, "filters": ANYTHING, "kernel_initializer": ANYTHING, "kernel_regularizer": None,
-                        "kernel_constraint": None},
-    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D", "Conv2DTranspose"), {"groups": 1}),
-    "Conv3DTranspose": {"groups": 1, "dilation_rate": (1, 1, 1)},
-    "BatchNormalization": {"synchronized": False, "renorm": False, "renorm_clipping": ANYTHING,
-                           "renorm_momentum": ANYTHING},
-    "ZeroPadding1D": {"data_format": "channels_last"},
-    "GaussianDropout": {"seed": ANYTHING},
-    "GaussianNoise": {"seed": ANYTHING},
-    "Embedding": {"sparse": False},
-    "Lambda": {"module": ANYTHING, "output_shape_module": ANYTHING},
-    **dict.fromkeys(("RNN", "SimpleRNN", "GRU", "LSTM", "ConvLSTM2D"),
-                    {"zero_output_for_mask": False, "seed": ANYTHING, "use_cudnn": ANYTHING, "time_major": False}),
-    **dict.fromkeys(("SimpleRNNCell", "GRUCell", "LSTMCell"), {"seed": ANYTHING}),
-    **dict.fromkeys((f"Global{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)),
-                    {"keepdims": False}),
+    **_each("Conv1D Conv2D Conv3D SeparableConv1D SeparableConv2D Conv2DTranspose", groups=1),
+    **_each("DepthwiseConv2D", groups=1, filters=ANYTHING, kernel_initializer=ANYTHING, kernel_regularizer=None,
+            kernel_constraint=None),
+    **_each("Conv3DTranspose", groups=1, dilation_rate=(1, 1, 1)),
+    **_each("BatchNormalization", synchronized=False, renorm=False, renorm_clipping=ANYTHING, renorm_momentum=ANYTHING),
+    **_each("ZeroPadding1D", data_format="channels_last"),
+    **_each("GaussianDropout GaussianNoise SimpleRNNCell GRUCell LSTMCell", seed=ANYTHING),
+    **_each("Embedding", sparse=False),
+    **_each("LocallyConnected1D LocallyConnected2D", implementation=1),
+    **_each("RNN SimpleRNN GRU LSTM ConvLSTM2D", zero_output_for_mask=False, seed=ANYTHING, use_cudnn=ANYTHING,
+            time_major=False),
+    **_each("GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D GlobalMaxPooling1D "
+            "GlobalMaxPooling2D GlobalMaxPooling3D", keepdims=False),
 }  # fmt: skip
+
 #: Arguments with another name: class -> Keras 3's -> kcore's.
 RENAMED: Final[dict[str, dict[str, str]]] = {
     "InputLayer": {"batch_shape": "batch_input_shape", "shape": "input_shape"},
@@ -126,9 +129,9 @@ OWN: Final[dict[str, frozenset[str]]] = {
     "": frozenset({"batch_input_shape", "input_dtype"}),
     "Embedding": frozenset({"input_length"}),
     "MultiHeadAttention": frozenset({"flash_attention"}),
-    **dict.fromkeys(("SimpleRNN", "GRU", "LSTM", "GRUCell", "LSTMCell", "SimpleRNNCell", "ConvLSTM2D"),
-                    frozenset({"implementation"})),
-    **dict.fromkeys((f"SpatialDropout{n}D" for n in (1, 2, 3)), frozenset({"noise_shape", "trainable"})),
+    **{kind: frozenset({"implementation"})
+       for kind in ("SimpleRNN", "GRU", "LSTM", "GRUCell", "LSTMCell", "SimpleRNNCell", "ConvLSTM2D")},
+    **{f"SpatialDropout{n}D": frozenset({"noise_shape", "trainable"}) for n in (1, 2, 3)},
     "Lambda": frozenset({"function_type", "output_shape_type"}),
     "Bidirectional": frozenset({"num_constants"}),
     "RNN": frozenset({"num_constants"}),
@@ -164,11 +167,13 @@ METRICS: Final = {
     "KLD": "kullback_leibler_divergence",
 }  # fmt: skip
 METRICS_BACK: Final = {
-    "kullback_leibler_divergence": "kl_divergence", "logcosh": "log_cosh_error", "cosine_proximity": "cosine_similarity",
-    "cosine": "cosine_similarity",
+    "kullback_leibler_divergence": "kl_divergence", "logcosh": "log_cosh_error",
+    "cosine_proximity": "cosine_similarity", "cosine": "cosine_similarity",
 }  # fmt: skip
 
 #: Activations whose formula differs under one name: Keras 3's name -> what kcore calls that formula.
 ACTIVATIONS: Final = {"hard_sigmoid": "keras3>hard_sigmoid"}
+#: Second names of activations.
+ALIASES: Final = {"swish": "silu", "hard_swish": "hard_silu"}
 #: kcore's formulas that Keras 3 has under no name; it reads them with `custom_objects`.
 OWN_ACTIVATIONS: Final = {"hard_sigmoid": "kcore>hard_sigmoid"}

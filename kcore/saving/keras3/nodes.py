@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _IMPLIED: Final = frozenset({"training"})
 _MASKS: Final = ("query_mask", "value_mask", "key_mask", "attention_mask")
 
+#: Operations of two tensors that are layers as well.
+_MERGING: Final = frozenset({"Add", "Subtract", "Multiply", "Maximum", "Minimum"})
+
 Reference = tuple[str, int, int]
 
 
@@ -38,7 +41,7 @@ class NodeReader:
             raise self.reader.broken("a functional model's layers are no list of dictionaries")
         self._dropped = _only_masks(entries, {end[0] for end in _ends(config.get("output_layers")) if end})
         layers = []
-        kept = [entry for entry in entries if self._name(entry) not in self._dropped]
+        kept = [_as_layer(entry) for entry in entries if self._name(entry) not in self._dropped]
         for entry in kept:
             layer = self.reader.layer(entry)
             layers.append(layer)
@@ -72,7 +75,7 @@ class NodeReader:
     def _end(self, end: Any) -> list[Any]:
         """An input or output of the model. Keras 3 counts calls of functional models from 1 here, of others from 0."""
         name, index, tensor = self._reference(end)
-        return [name, index + (1 if name in self._sequential else 0), tensor]
+        return [name, index + (1 if name in self._sequential and self.reader.is_keras3 else 0), tensor]
 
     def _inbound(self, reference: Reference, arguments: Mapping[str, Any]) -> list[Any]:
         """An input of a call; kcore's models have a call of their own before those in the graph."""
@@ -214,9 +217,51 @@ def end_names(ends: Any) -> dict[str, str]:
     return {str(key): end[0] for key, end in ends.items() if isinstance(end, list) and end}
 
 
+def _as_layer(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An entry; an operation on tensors that is what one of kcore's layers does, as that layer.
+
+    `x + y` between layers is an operation of Keras 3's. Those of two tensors of one rank are merging layers.
+    """
+    kind, calls = entry.get("class_name"), entry.get("inbound_nodes")
+    if not is_operation(entry) or not isinstance(calls, list) or not all(isinstance(call, Mapping) for call in calls):
+        return entry
+    config = {"name": entry["config"].get("name")} if isinstance(entry.get("config"), Mapping) else {}
+    arguments = [call.get("args") for call in calls]
+    if any(call.get("kwargs") for call in calls):
+        return entry
+    if kind in _MERGING and all(_ranks(args) in ([n, n] for n in range(1, 9)) for args in arguments):
+        changed = [{"args": [args], "kwargs": {}} for args in arguments]
+        return {**entry, "module": "keras.layers", "config": config, "inbound_nodes": changed}
+    if kind == "Concatenate" and all(
+        isinstance(args, list) and len(args) == 1 and _ranks(args[0]) for args in arguments
+    ):
+        axis = entry["config"].get("axis", 0)
+        return {**entry, "module": "keras.layers", "config": {**config, "axis": axis}}
+    return entry
+
+
+def is_operation(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is an operation on tensors, no layer."""
+    return ".ops." in f"{entry.get('module') or ''}."
+
+
+def _ranks(arguments: Any) -> list[int]:
+    """The ranks of a list of tensors; nothing of a list that holds anything else."""
+    found = []
+    for item in arguments if isinstance(arguments, list) else ():
+        config = (
+            item.get("config") if isinstance(item, Mapping) and item.get("class_name") == "__keras_tensor__" else None
+        )
+        shape = config.get("shape") if isinstance(config, Mapping) else None
+        if not isinstance(shape, list):
+            return []
+        found.append(len(shape))
+    return found
+
+
 def _only_masks(entries: list[Any], outputs: set[Any]) -> set[str]:
     """Names of the operations between layers whose results are used as masks alone."""
-    operations = {e.get("name") for e in entries if ".ops." in f"{e.get('module') or ''}."}
+    operations = {e.get("name") for e in entries if is_operation(e)}
     wanted = operations & outputs  # those that something else uses
     uses: list[tuple[Any, Any]] = []
     for entry in entries:
@@ -224,8 +269,7 @@ def _only_masks(entries: list[Any], outputs: set[Any]) -> set[str]:
             if not isinstance(call, Mapping):
                 continue
             values = [*(call.get("args") or []), *(v for k, v in _keywords(call) if not k.endswith("mask"))]
-            for name in _tensor_names(values):
-                uses.append((entry.get("name"), name))
+            uses += [(entry.get("name"), name) for name in _tensor_names(values)]
     changed = True
     while changed:
         changed = False

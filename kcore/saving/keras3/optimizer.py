@@ -20,6 +20,10 @@ _NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
 }  # fmt: skip
 #: Keras 3's arguments for clipping: its `clipnorm` is for each gradient by itself.
 _CLIPPING: Final = {"clipnorm": "clipnorm", "global_clipnorm": "clipnorm", "clipvalue": "clipvalue"}
+#: Where Keras 3's defaults are not those of all: configurations that leave arguments out mean these.
+_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "SGD": {"learning_rate": 0.01}, "Adagrad": {"initial_accumulator_value": 0.1},
+}  # fmt: skip
 _AGAIN: Final = "Load the model with compile=False and compile it with an optimizer of kcore."
 
 
@@ -58,6 +62,11 @@ KINDS: Final[dict[str, Kind]] = {
 # --- configurations ---------------------------------------------------------------------------------------------------
 
 
+def by_name(name: str) -> str:
+    """The class that a name in lower case means; the name itself where there is none."""
+    return next((kind for kind in KINDS if kind.lower() == name.lower()), name)
+
+
 def from_keras3(name: str, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """kcore's configuration of one of Keras 3's optimizers.
 
@@ -74,6 +83,7 @@ def from_keras3(name: str, kind: str, config: Mapping[str, Any]) -> dict[str, An
     for key, neutral in _NEUTRAL.items():
         if config.get(key) not in neutral:
             raise UnknownNameError(f"{name!r}: kcore's {kind} has no {key} (here {config[key]!r}). {_AGAIN}")
+    config = {**_DEFAULTS.get(kind, {}), **config}
     kept = {k: config[k] for k in KINDS[kind].shared if config.get(k) is not None}
     kept.update(_rate(name, config.get("learning_rate", 0.001)))
     kept |= {new: config[old] for old, new in _CLIPPING.items() if config.get(old) is not None}
@@ -214,6 +224,13 @@ def state_from_keras3(
     return None
 
 
+def momentum_after(optimizer: Any, steps: int) -> float:
+    """The product of Nadam's momenta of so many steps: tf.keras does not write it."""
+    beta = float(K.get_value(optimizer.beta_1))
+    momenta = [beta * (1.0 - 0.5 * 0.96 ** (t * optimizer.schedule_decay)) for t in range(1, steps + 1)]
+    return float(np.prod(np.asarray(momenta, "float64")))
+
+
 @dataclass(frozen=True)
 class _Layout:
     """Where Keras 3's state has what."""
@@ -234,6 +251,8 @@ def _layouts(kind: Kind, slots: int, count: int, head: int) -> Iterator[_Layout]
         return head + count * slot + weight
 
     yield _Layout(total, tuple(range(total - kind.scalars, total)), newest)
+    if kind.scalars:  # tf.keras does not write them
+        yield _Layout(total - kind.scalars, (-1,) * kind.scalars, newest)
     start = head + kind.scalars
     yield _Layout(total, tuple(range(head, start)), lambda slot, weight: start + weight * slots + slot)
     yield _Layout(total, tuple(range(head, start)), lambda slot, weight: start + slot * count + weight)

@@ -17,12 +17,12 @@ from kcore.errors import FileFormatError, UnknownNameError, UnsafeFileError, sug
 from kcore.layers.registry import LAYERS as KCORE_LAYERS
 from kcore.saving.formats import LoadOptions
 from kcore.saving.keras3 import names
-from kcore.saving.keras3.nodes import NodeReader
+from kcore.saving.keras3.nodes import NodeReader, is_operation
 from kcore.utils.custom_objects import get_custom_objects
 from kcore.utils.objects import import_object
 
 _DEPTH_LIMIT: Final = 200  # of nested configurations
-_BUILT_IN: Final = ("keras", "keras.", "tf_keras", "tf_keras.", "tensorflow.keras", "builtins")
+_BUILT_IN: Final = ("keras", "builtins")
 _ROOMS: Final[dict[str, Mapping[str, Any]]] = {
     "initializers": initializers._KNOWN,
     "regularizers": regularizers._KNOWN,
@@ -38,6 +38,7 @@ class ConfigReader:
     Args:
         options: custom objects, and whether functions may be imported by name.
         name: of the file, for errors.
+        version: of the Keras that wrote it: tf.keras 2 writes such files too, with the activations of Keras 2.
 
     Attributes:
         orders: for the model, and those inside it, the order of their layers: see `store.Order`.
@@ -45,11 +46,14 @@ class ConfigReader:
         masked: calls (layer's name, number of the call) that Keras 3 made with a mask of the layers before.
     """
 
-    def __init__(self, options: LoadOptions, name: str) -> None:
+    def __init__(self, options: LoadOptions, name: str, version: str = "3") -> None:
         self.options = options
+        self.is_keras3 = version.startswith("3")
+        self.renamed = names.ACTIVATIONS if self.is_keras3 else {}
         self.name = name
         self.masked: list[tuple[str, int]] = []
         self.imported: dict[str, Any] = {}
+        self._shared: set[Any] = set()
         self._depth = 0
         self._mixed = False
 
@@ -190,7 +194,7 @@ class ConfigReader:
         if module.startswith("kcore."):
             return name.removeprefix("kcore>")
         if _is_built_in(module):
-            return names.ACTIVATIONS.get(name, name)
+            return self.renamed.get(name, name)
         imported = self._import(module, name)
         if imported is not None:
             return imported
@@ -242,6 +246,7 @@ class ConfigReader:
     def layer(self, entry: Any) -> dict[str, Any]:
         """A layer, a cell or a model."""
         kind, config, module = self._fields(entry)
+        self._check_sharing(entry)
         custom = self.custom_name(entry)
         if custom is not None:
             return {"class_name": custom, "config": self.value(config)}
@@ -252,14 +257,25 @@ class ConfigReader:
         if kind == "Sequential" and "layers" in config:
             return {"class_name": "Sequential", "config": self._sequential(config)}
         own = kind.removeprefix("kcore>")
-        known = own in names.LAYERS if not module.startswith("kcore.") else own in KCORE_LAYERS
-        if not known:
+        if is_operation(entry) or (own not in names.LAYERS and own not in KCORE_LAYERS):
             raise self._unknown_layer(kind, entry, module)
         return {"class_name": own, "config": self._layer_config(own, config)}
 
+    def _check_sharing(self, entry: Mapping[str, Any]) -> None:
+        """One layer in several models: Keras 3 makes it once, kcore's configurations have no word for it."""
+        number = entry.get("shared_object_id")
+        if number is None:
+            return
+        if number in self._shared:
+            raise UnknownNameError(
+                f"{self.name!r}: models inside it share the layer {(entry['config'] or {}).get('name')!r}; kcore would "
+                "make copies of it. Build the model here and load the weights."
+            )
+        self._shared.add(number)
+
     def _unknown_layer(self, kind: str, entry: Mapping[str, Any], module: str) -> UnknownNameError:
         name = entry.get("name") or (entry["config"] or {}).get("name")
-        if ".ops" in module:
+        if is_operation(entry):
             return self.unknown(
                 "operation", kind, advice=f"It is applied to tensors between layers ({name!r}), and kcore's models are "
                 "made of layers: put it into a Lambda layer before saving, or load the weights alone into a model "
@@ -280,6 +296,8 @@ class ConfigReader:
             for key, value in config.items()
         }  # fmt: skip
         kept = special(config) if special else self._plain(config, neutral, what)
+        if kind == "BatchNormalization" and isinstance(kept.get("axis"), list) and len(kept["axis"]) == 1:
+            kept["axis"] = kept["axis"][0]  # as tf.keras writes it
         renamed = names.RENAMED.get(kind, {})
         kept = {renamed.get(key, key): value for key, value in kept.items()}
         if kind == "InputLayer":
@@ -299,7 +317,7 @@ class ConfigReader:
             return self.function(value)
         if not isinstance(value, str) or value in self.custom:
             return value
-        own = names.ACTIVATIONS.get(value, value)
+        own = names.ALIASES.get(value, self.renamed.get(value, value))
         if own not in activations._KNOWN:
             raise self.unknown("activation function", value, list(activations._KNOWN))
         return own
@@ -379,7 +397,7 @@ class ConfigReader:
 
 
 def _is_built_in(module: str) -> bool:
-    return module in _BUILT_IN or module.startswith(_BUILT_IN[1::2]) or module.startswith("tensorflow.keras.")
+    return module in _BUILT_IN or module.startswith("keras.")
 
 
 def _tuples(value: Any) -> Any:

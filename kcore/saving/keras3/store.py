@@ -53,8 +53,21 @@ class Place:
         return str(getattr(self.layer, "name", ""))
 
 
-#: A configuration's order of layers for one model: its layers' names, and the same for the models among them.
-Order = Mapping[str, Any]
+@dataclass(frozen=True)
+class Listed:
+    """A layer as a file's configuration lists it.
+
+    Attributes:
+        kind: its class's name there.
+        inside: the order of the layers of a model, also of one that the layer wraps.
+    """
+
+    kind: str
+    inside: Order | None = None
+
+
+#: A configuration's order of the layers of a model, by their names.
+Order = Mapping[str, Listed]
 
 
 def places(model: Any, order: Order | None = None) -> list[Place]:
@@ -62,8 +75,7 @@ def places(model: Any, order: Order | None = None) -> list[Place]:
 
     Args:
         model: a model whose weights exist.
-        order: names of the layers as the file's configuration lists them, with the orders of nested models as values;
-            None for the order that Keras 3 would give them.
+        order: of the layers, as the file's configuration lists them; None for the order that Keras 3 would give them.
     """
     return list(_walk(model, ("",), order, set()))
 
@@ -74,12 +86,14 @@ def _walk(layer: Any, paths: tuple[str, ...], order: Order | None, visited: set[
     visited.add(id(layer))
     own = (*getattr(layer, "_trainable_weights", ()), *getattr(layer, "_non_trainable_weights", ()))
     yield Place(layer, paths[0], paths[1:], own)
+    if _is_graph(layer):
+        visited = set()  # a layer that two models share is kept in each: whoever reads them makes copies
     for names, held in _children(layer, order):
         below = tuple(dict.fromkeys(_joined(path, name) for path in paths for name in names))
         if isinstance(held, (list, tuple, dict)):
             yield from _walk_list(held, below, order, visited)
         else:
-            yield from _walk(held, below, _inner_order(order, held), visited)
+            yield from _walk(held, below, order, visited)
 
 
 def _walk_list(held: Any, paths: tuple[str, ...], order: Order | None, visited: set[int]) -> Iterator[Place]:
@@ -88,7 +102,7 @@ def _walk_list(held: Any, paths: tuple[str, ...], order: Order | None, visited: 
         nested = isinstance(item, (list, tuple, dict))
         if not nested and not _holds_weights(item):
             continue
-        name = "container" if nested else snake_case(class_name(item))
+        name = "container" if nested else snake_case(_kind(order, item))
         count = used.get(name, 0)
         used[name] = count + 1
         below = tuple(_joined(path, f"{name}_{count}" if count else name) for path in paths)
@@ -100,7 +114,7 @@ def _walk_list(held: Any, paths: tuple[str, ...], order: Order | None, visited: 
 
 def _children(layer: Any, order: Order | None) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Attributes that hold layers, in the order in which Keras 3 looks at them: (names, layer or list)."""
-    if getattr(layer, "_is_graph_network", False) or type(layer).__name__ == "Sequential":
+    if _is_graph(layer):
         yield ("layers", "_layer_checkpoint_dependencies"), _listed_layers(layer, order)
         return
     kind = type(layer).__name__
@@ -117,6 +131,11 @@ def _children(layer: Any, order: Order | None) -> Iterator[tuple[tuple[str, ...]
         yield (name,), found[name]
 
 
+def _is_graph(layer: Any) -> bool:
+    """Whether this is a model whose layers are listed in its configuration."""
+    return bool(getattr(layer, "_is_graph_network", False)) or type(layer).__name__ == "Sequential"
+
+
 def _listed_layers(model: Any, order: Order | None) -> list[Any]:
     if order is None:
         return layers_in_order(model)
@@ -125,8 +144,14 @@ def _listed_layers(model: Any, order: Order | None) -> list[Any]:
 
 
 def _inner_order(order: Order | None, layer: Any) -> Order | None:
-    inner = None if order is None else order.get(getattr(layer, "name", ""))
-    return inner or None
+    listed = None if order is None else order.get(getattr(layer, "name", ""))
+    return None if listed is None else listed.inside
+
+
+def _kind(order: Order | None, layer: Any) -> str:
+    """The layer's class as the file calls it: the caller's own class may have another name."""
+    listed = None if order is None else order.get(getattr(layer, "name", ""))
+    return class_name(layer) if listed is None else listed.kind
 
 
 def _of_layers(value: Any) -> bool:
@@ -174,13 +199,13 @@ def _in_tracking_order(layer: Any, order: Order | None, visited: set[int]) -> It
     visited.add(id(layer))
     yield from getattr(layer, "_trainable_weights", ())
     yield from getattr(layer, "_non_trainable_weights", ())
-    inner: Iterable[Any] = getattr(layer, "_layers", ())
-    if getattr(layer, "_is_graph_network", False) or type(layer).__name__ == "Sequential":
-        inner = _listed_layers(layer, order)
-    elif type(layer).__name__ == "StackedRNNCells":
-        inner = layer.cells
-    for child in inner:
-        yield from _in_tracking_order(child, _inner_order(order, child), visited)
+    if _is_graph(layer):
+        for child in _listed_layers(layer, order):
+            yield from _in_tracking_order(child, _inner_order(order, child), visited)
+        return
+    inside: Iterable[Any] = layer.cells if type(layer).__name__ == "StackedRNNCells" else getattr(layer, "_layers", ())
+    for child in inside:
+        yield from _in_tracking_order(child, order, visited)
 
 
 def with_weights(found: Sequence[Place]) -> list[Place]:

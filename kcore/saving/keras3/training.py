@@ -10,7 +10,7 @@ from kcore import losses, metrics
 from kcore.losses import Loss
 from kcore.metrics import Metric
 from kcore.saving.keras3 import names
-from kcore.saving.keras3.optimizer import from_keras3
+from kcore.saving.keras3.optimizer import by_name, from_keras3
 from kcore.utils.custom_objects import get_registered_name
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def compile_arguments(reader: ConfigReader, config: Any, outputs: Mapping[str, s
 
 def _optimizer(reader: ConfigReader, entry: Any) -> Any:
     if isinstance(entry, str):
-        return {"class_name": entry, "config": {}}
+        if entry in reader.custom:
+            return {"class_name": entry, "config": {}}
+        return from_keras3(reader.name, by_name(entry), {})
     kind, config, _ = reader._fields(entry)
     custom = reader.custom_name(entry)
     if custom is not None:
@@ -115,9 +117,9 @@ def _object(reader: ConfigReader, entry: Mapping[str, Any], what: str) -> Any:
     if kind == "MeanMetricWrapper" or (what == "loss" and kind == "LossFunctionWrapper"):
         return _by_name(reader, str(reader.value(config.get("fn"))), what)
     cls = room._KNOWN.get(kind)
-    if not isinstance(cls, type) or module.split(".")[0] not in ("keras", "tf_keras", "kcore", "tensorflow", ""):
+    if not isinstance(cls, type) or module.split(".")[0] not in ("keras", "kcore", ""):
         raise reader.unknown(what, entry.get("registered_name") or kind, list(room._KNOWN))
-    kept = {k: reader.value(v) for k, v in config.items()}
+    kept = {k: reader.value(v) for k, v in config.items() if k != "fn"}  # tf.keras names the class's function too
     if "reduction" in kept:
         kept["reduction"] = _reduction(reader, kept["reduction"])
     taken = _parameters(cls)
@@ -206,11 +208,10 @@ def _written(value: Any, what: str) -> Any:
         return None
     back = names.LOSSES_BACK if what == "loss" else names.METRICS_BACK
     room = losses if what == "loss" else metrics
-    if isinstance(value, (str, Mapping)):
-        found = room.get(value) if isinstance(value, Mapping) or value in room._KNOWN else value
-        if isinstance(found, str) or inspect.isfunction(found):
-            return back.get(value, value)
-        return _written(found, what) if isinstance(value, Mapping) else back.get(value, value)
+    if isinstance(value, str):
+        return back.get(value, value)
+    if isinstance(value, Mapping):
+        return _written(room.get(value), what)
     if inspect.isfunction(value) and room._KNOWN.get(value.__name__) is value:
         return back.get(value.__name__, value.__name__)
     if isinstance(value, type):

@@ -69,7 +69,8 @@ def is_layout(group: Any) -> bool:
     """Whether an HDF5 group looks like Keras 3's weights: no list of layers, but paths with `vars`."""
     if any(name in group.attrs for name in ("layer_names", "layer_names0", "model_config")):
         return False
-    return "layers" in group or _VARS in group or "_layer_checkpoint_dependencies" in group
+    # Names alone are looked at: what is behind them may lead out of the file.
+    return not {"layers", _VARS, "_layer_checkpoint_dependencies"}.isdisjoint(group)
 
 
 def read(group: Any, model: Any, options: WeightOptions, order: Order | None = None) -> None:
