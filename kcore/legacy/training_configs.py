@@ -10,8 +10,7 @@ from kcore.errors import ArgumentError, FileFormatError
 from kcore.legacy.configs import modernize
 
 #: Arguments of optimizers that say how, not what, is computed, or nothing any more.
-_IDLE: Final = frozenset({"name", "jit_compile", "is_legacy_optimizer", "ema_momentum", "ema_overwrite_frequency",
-                          "initial_accumulator_value"})  # fmt: skip
+_IDLE: Final = frozenset({"name", "jit_compile", "is_legacy_optimizer", "ema_momentum", "ema_overwrite_frequency"})
 #: Arguments that were not there -> the value with which nothing changes.
 _NEUTRAL: Final[dict[str, Any]] = {
     "weight_decay": None, "global_clipnorm": None, "use_ema": False, "centered": False, "loss_scale_factor": None,
@@ -49,7 +48,26 @@ def optimizer(entry: Mapping[str, Any], own: Collection[str] = ()) -> dict[str, 
     if name not in _CLASSES:
         return {"class_name": name, "config": kept}
     later = "name" in settings  # Keras 2.3.1 and those before it gave optimizers no names
-    return {"class_name": name, "config": _adjusted(name, kept, later=later)}
+    newest = settings.get("is_legacy_optimizer") is False
+    return {"class_name": name, "config": _adjusted(name, kept, later=later, newest=newest)}
+
+
+def stored_optimizer(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """An optimizer's configuration for a file: with what Keras 2.3.1 did not have, in the words of later versions.
+
+    >>> stored_optimizer("SGD", {"learning_rate": 0.1, "clipnorm": 1.0})
+    {'learning_rate': 0.1, 'clipnorm': 1.0}
+    """
+    more = {"clip_each", "epsilon_inside", "centered", "initial_accumulator_value"} & set(config)
+    if name not in _CLASSES or not (more or (name == "RMSprop" and "momentum" in config)):
+        return dict(config)
+    newest = bool(config.get("epsilon_inside"))
+    kept = {key: value for key, value in config.items() if key not in ("clip_each", "epsilon_inside")}
+    if newest and not kept.get("decay"):
+        kept.pop("decay", None)
+    if "clipnorm" in kept and not config.get("clip_each"):
+        kept["global_clipnorm"] = kept.pop("clipnorm")
+    return {"name": name, **kept, "is_legacy_optimizer": not newest}
 
 
 def _class_of(name: str) -> str:
@@ -59,7 +77,7 @@ def _class_of(name: str) -> str:
     return by_lower.get(plain.lower(), name)
 
 
-def _adjusted(name: str, settings: dict[str, Any], *, later: bool) -> dict[str, Any]:
+def _adjusted(name: str, settings: dict[str, Any], *, later: bool, newest: bool) -> dict[str, Any]:
     if "learning_rate" in settings:
         settings["learning_rate"] = _rate(settings, settings["learning_rate"])
     if settings.get("weight_decay") == 0 and settings["weight_decay"] is not False:
@@ -67,14 +85,15 @@ def _adjusted(name: str, settings: dict[str, Any], *, later: bool) -> dict[str, 
     if "global_clipnorm" in settings:
         settings["clipnorm"] = settings.pop("global_clipnorm")  # what Keras 2 calls so is over all gradients
     elif later and "clipnorm" in settings:
-        warnings.warn("The file's optimizer clips the gradient of each weight by itself; here, as in Keras 2.3.1, "
-                      "clipnorm is over all gradients.", stacklevel=3)  # fmt: skip
+        settings["clip_each"] = True
     if name == "RMSprop" and settings.get("momentum") == 0:
         del settings["momentum"]
+    if name in ("RMSprop", "Adagrad") and (newest or settings.get("momentum") or settings.get("centered")):
+        settings["epsilon_inside"] = True
     if name == "Nadam" and later and "schedule_decay" not in settings:
         # A decay that was always 0.004 became an argument, then 1.
         settings["schedule_decay"] = settings.pop("decay", 1.0)
-    left = sorted(set(settings) & ({*_NEUTRAL, "momentum"} if name == "RMSprop" else set(_NEUTRAL)))
+    left = sorted(set(settings) & (set(_NEUTRAL) - {"centered"}))
     if left:
         given = ", ".join(f"{key}={settings[key]!r}" for key in left)
         raise ArgumentError(f"The file's optimizer is a {name} with {given}, which is not known here. {_NOT_COMPILED}")

@@ -49,7 +49,6 @@ class Configuration:
         return copied(  # type: ignore[no-any-return]
             {
                 "name": self.name,
-                **frozen_entry(self),
                 "layers": [self._layer_entry(layer, numbers) for layer in self.layers],
                 "input_layers": _ends(model._input_coordinates, numbers),
                 "output_layers": _ends(model._output_coordinates, numbers),
@@ -206,16 +205,8 @@ def _from_bytes(content: bytes) -> Any:
         return load_model(content)
 
 
-def frozen_entry(model: Any) -> dict[str, bool]:
-    """What a configuration says of a model that is frozen as a whole; nothing of others.
-
-    Keras 2.3.1 says nothing, forgets it when it loads, and passes over the entry; the later ones know it.
-    """
-    return {} if model.trainable else {"trainable": False}
-
-
 def freeze(model: Any, config: Mapping[str, Any]) -> None:
-    """Freeze a model that is so by its configuration."""
+    """Freeze a model that is so by its configuration: files and later versions say it, `get_config` of Keras 2 not."""
     if config.get("trainable") is False:
         model.trainable = False
 

@@ -14,7 +14,7 @@ from kcore.graph.ir import Symbolic
 from kcore.layers.base import Layer
 from kcore.layers.input import Input, InputLayer
 from kcore.layers.registry import deserialize as deserialize_layer
-from kcore.models.configuration import _required, copied, freeze, frozen_entry
+from kcore.models.configuration import _required, copied, freeze
 from kcore.models.model import Model
 from kcore.models.network import Network
 from kcore.models.topology import get_source_inputs
@@ -141,7 +141,7 @@ class Sequential(Model):
     def get_config(self) -> dict[str, Any]:
         """The layers in their order."""
         layers = [serialize_keras_object(layer) for layer in self.layers]
-        config = {"name": self.name, **frozen_entry(self), "layers": copied(layers)}
+        config = {"name": self.name, "layers": copied(layers)}
         shape = self._build_input_shape or self._shape_of_input_layer()
         if shape:
             config["build_input_shape"] = shape

@@ -38,7 +38,6 @@ KNOWN = {
     ("kcore", "tf_keras", "frozen_model"): "it asks each layer alone; Keras 2 and kcore freeze a model without them",
     ("kcore", "tf_keras", "lambda_named"): "it looks the function up twice, and fails where the name is known",
     ("kcore", "tf_keras", "optimizer_sgd_clipnorm"): _CLIP,
-    ("tf_keras", "kcore", "optimizer_sgd_clipnorm"): _CLIP,
     ("tf_keras", "kcore", "optimizer_nadam"): _NADAM,
 }
 

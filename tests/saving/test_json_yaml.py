@@ -23,9 +23,8 @@ from kcore.models import model_from_config, model_from_json, model_from_yaml
 
 KERAS2 = json.loads(gzip.decompress(Path(__file__).with_name("keras2_architectures.json.gz").read_bytes()))
 
-#: Where kcore says more: without the shape of an InputLayer at the bottom Keras 2.3.1 cannot load its own file, and
-#: without `trainable` it forgets that a model inside another is frozen.
-SAYS_MORE = {"stateful", "frozen_model"}
+#: Where kcore says more: without the shape of an InputLayer at the bottom Keras 2.3.1 cannot load its own file.
+SAYS_MORE = {"stateful"}
 #: Whose text Keras 2.3.1 itself does not give back: names of initializers become their configurations.
 CHANGES_ONCE = {"objects_as_arguments"}
 

@@ -89,10 +89,11 @@ def test_mixed_precision_computes_in_float32_with_a_warning():
 def test_a_frozen_model_stays_frozen(tmp_path):
     model = kinds.KINDS["frozen_model"].build(kcore)
     model.save(tmp_path / "m.h5")
-    for again in (kcore.models.load_model(tmp_path / "m.h5"), kcore.models.model_from_json(model.to_json())):
-        assert [layer.trainable for layer in again.layers] == [False, False, True]
-        assert all(inner.trainable for inner in again.layers[0].layers if inner.weights)
-        assert len(again.trainable_weights) == 2
+    again = kcore.models.load_model(tmp_path / "m.h5")
+    assert [layer.trainable for layer in again.layers] == [False, False, True]
+    assert all(inner.trainable for inner in again.layers[0].layers if inner.weights)
+    assert len(again.trainable_weights) == 2
+    assert again.to_json() == model.to_json()
 
 
 # --- how models were compiled -----------------------------------------------------------------------------------------
@@ -109,16 +110,18 @@ def optimizer(name, **settings):
 def test_optimizers_of_later_versions():
     assert optimizer("Custom>Adam", learning_rate=0.1) == {"class_name": "Adam", "config": {"learning_rate": 0.1}}
     assert optimizer("SGD", global_clipnorm=0.5) == {"class_name": "SGD", "config": {"clipnorm": 0.5}}
-    assert optimizer("RMSprop", momentum=0.0, centered=False)["config"] == {}
+    assert optimizer("RMSprop", momentum=0.0, centered=False)["config"] == {"epsilon_inside": True}
+    assert optimizer("RMSprop", momentum=0.0, is_legacy_optimizer=True)["config"] == {}
+    assert optimizer("RMSprop", momentum=0.5, centered=True)["config"] == {
+        "momentum": 0.5, "centered": True, "epsilon_inside": True}  # fmt: skip
     assert optimizer("Nadam")["config"] == {"schedule_decay": 1.0}
     assert optimizer("Nadam", decay=0.004)["config"] == {"schedule_decay": 0.004}
-    with pytest.warns(UserWarning, match="clips the gradient of each weight"):
-        optimizer("SGD", clipnorm=0.5)
+    assert optimizer("SGD", clipnorm=0.5)["config"] == {"clipnorm": 0.5, "clip_each": True}
+    found = optimizer("Adagrad", initial_accumulator_value=0.1)["config"]
+    assert found == {"initial_accumulator_value": 0.1, "epsilon_inside": True}
     for wrong in ({"weight_decay": 0.1}, {"use_ema": True}):
         with pytest.raises(ArgumentError, match="compile=False"):
             optimizer("Adam", **wrong)
-    with pytest.raises(ArgumentError, match="momentum"):
-        optimizer("RMSprop", momentum=0.5)
 
 
 def test_learning_rates_that_follow_a_schedule():
@@ -135,6 +138,24 @@ def test_optimizers_of_keras_2_stay_as_they_are():
         made = getattr(kcore.optimizers, entry[0])(**entry[1])
         config = {"class_name": entry[0], "config": made.get_config()}
         assert training_configs.optimizer(config) == config, name
+
+
+@pytest.mark.parametrize(("name", "settings"), [
+    ("SGD", {"clipnorm": 0.5, "clip_each": True}),
+    ("Adam", {"clipnorm": 0.5, "clip_each": True, "decay": 0.1}),
+    ("RMSprop", {"epsilon_inside": True}),
+    ("RMSprop", {"momentum": 0.5, "centered": True, "epsilon_inside": True}),
+    ("Adagrad", {"initial_accumulator_value": 0.2, "epsilon_inside": True, "clipnorm": 0.5}),
+])  # fmt: skip
+def test_optimizers_of_later_versions_come_back(tmp_path, name, settings):
+    model = kinds.KINDS["optimizer_adam"].build(kcore)
+    model.compile(getattr(kcore.optimizers, name)(**settings), "mse")
+    kinds.losses(model, kinds.data("optimizer_adam"))
+    model.save(tmp_path / "m.h5")
+    again = kcore.models.load_model(tmp_path / "m.h5")
+    assert again.optimizer.get_config() == model.optimizer.get_config()
+    batch = kinds.data("optimizer_adam")
+    assert kinds.losses(again, batch) == kinds.losses(model, batch)
 
 
 def test_losses_and_metrics_of_later_versions():

@@ -10,6 +10,7 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import FileFormatError
+from kcore.legacy import training_configs
 from kcore.ops import dtypes
 from kcore.rest import at_rest
 from kcore.saving import hdf5
@@ -23,7 +24,7 @@ from kcore.utils.generic_utils import get_registered_name, serialize_keras_objec
 def save(model: Any, target: Target, *, include_optimizer: bool = True) -> None:
     """Write a model to one HDF5 file."""
     # Everything is serialised before the file is opened: a model that cannot be saved leaves no trace.
-    config = _dump(serialize_keras_object(model))
+    config = _dump(_saying_frozen(model, serialize_keras_object(model)))
     training = _training_config(model) if include_optimizer and getattr(model, "optimizer", None) else None
     # At rest until all is in the file, but not while the disk is waited for: training elsewhere may go on then.
     with target.hdf5() as file, at_rest():
@@ -54,6 +55,23 @@ def load(source: Source, options: LoadOptions) -> Any:
     return model
 
 
+def _saying_frozen(model: Any, entry: Any) -> Any:
+    """A model's configuration with `trainable` for it and the models in it that are frozen as a whole.
+
+    Keras 2 leaves that out and forgets it; it passes over the entry. The layers' own flags stay as they are.
+    """
+    config = entry.get("config") if isinstance(entry, dict) else None
+    if not isinstance(config, dict) or not isinstance(config.get("layers"), list) or not hasattr(model, "layers"):
+        return entry
+    layers = {layer.name: layer for layer in model.layers}
+    inner = [_saying_frozen(layers.get(e["config"].get("name")), e) if _is_model(e) else e for e in config["layers"]]
+    return {**entry, "config": {**config, **({} if model.trainable else {"trainable": False}), "layers": inner}}
+
+
+def _is_model(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("config"), dict) and "layers" in entry["config"]
+
+
 def _dump(config: Any) -> bytes:
     return json.dumps(config, default=_plain).encode("utf-8")
 
@@ -81,13 +99,14 @@ def _plain(obj: Any) -> Any:
 
 def _training_config(model: Any) -> bytes | None:
     try:
-        config = model.optimizer.get_config()
+        name = get_registered_name(type(model.optimizer))
+        config = training_configs.stored_optimizer(name, model.optimizer.get_config())
     except NotImplementedError as error:
         warnings.warn(f"The model is saved without its optimizer and must be compiled after loading: {error}",
                       stacklevel=4)  # fmt: skip
         return None
     return _dump({
-        "optimizer_config": {"class_name": get_registered_name(type(model.optimizer)), "config": config},
+        "optimizer_config": {"class_name": name, "config": config},
         "loss": model.loss,
         "metrics": model._compile_metrics,
         "weighted_metrics": model._compile_weighted_metrics,

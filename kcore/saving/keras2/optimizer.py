@@ -42,8 +42,8 @@ def ordered(optimizer: Any, names: Sequence[str], values: Sequence[np.ndarray]) 
     Raises:
         FileFormatError: they are of another optimizer or another model.
     """
-    kinds = _SLOTS.get(type(optimizer).__name__)
-    if kinds is None:
+    kinds = _kinds(optimizer)
+    if not kinds:
         return list(values)  # a user's own: as it is
     stored = [(_plain(name), value) for name, value in zip(names, values, strict=True)]
     counts = [one for i, one in enumerate(stored) if _is_count(i, *one)]
@@ -65,6 +65,15 @@ def ordered(optimizer: Any, names: Sequence[str], values: Sequence[np.ndarray]) 
                 f"{[v.shape for v in values_of_kind][:4]} for {each} weights of shapes {room[:4]}."
             )
     return arranged
+
+
+def _kinds(optimizer: Any) -> tuple[tuple[str, ...], ...]:
+    """The slots that an optimizer has of each weight; none for a user's own."""
+    kinds = _SLOTS.get(type(optimizer).__name__, ())
+    if type(optimizer).__name__ == "RMSprop":
+        kinds += (("momentum",),) if optimizer.momentum else ()
+        kinds += (("average_gradient", "mg", "average"),) if optimizer.centered else ()
+    return kinds
 
 
 def _plain(name: str) -> str:
