@@ -25,7 +25,7 @@ kills: $(STAMP)
 fuzz: $(STAMP)
 	@KCORE_DAMAGE=$${KCORE_DAMAGE:-2000} $(PY) -m pytest -q -s tests/saving/test_damage.py $(ARGS)
 
-.PHONY: venv demo test golden proof stacks memory fuzz kills roundtrip lint bench clean
+.PHONY: venv demo test golden proof stacks memory fuzz kills roundtrip lint bench bench-files clean
 
 venv: $(STAMP)
 
@@ -74,6 +74,10 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	$(PY) benchmarks/run.py $(ARGS)
+
+# Saving and loading beside h5py and Keras 3: ARGS="--backend torch --cpu".
+bench-files: $(STAMP)
+	$(PY) -m benchmarks.files $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,11 +11,12 @@ import numpy as np
 
 from kcore import backend as K
 from kcore.errors import ArgumentError, FileFormatError
-from kcore.saving import formats
+from kcore.saving import formats, limits
 from kcore.saving.atomic import replacing
 from kcore.saving.formats import FileFormat, LoadOptions, Part, StoredLayers, WeightOptions
 from kcore.saving.keras2.conversion import depends_on_layers
 from kcore.saving.source import Source, Target
+from kcore.variables import deferring
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,17 @@ def convert(request: Request) -> Result:
     source = Source(request.source)
     reader = formats.named(request.source_format) if request.source_format else formats.of(source)
     writer = _writer(request)
-    held = _held(reader, source)
+    with limits.reading(request.source):
+        held = _held(reader, source)
     if held == "weights" and request.architecture is None and (part := _part(request, writer, "weights")) == "weights":
         return _weights_alone(request, reader, writer, source)
-    model = _model(request, reader, source, held)
+    with limits.reading(request.source), deferring():
+        model = _model(request, reader, source, held)
     part = _part(request, writer, "architecture" if held == "architecture" else "model")
     with replacing(request.target) as temporary:
         _write(writer, part, model, temporary, include_optimizer=request.include_optimizer)
-        arrays, optimizer = _verify(writer, part, model, temporary, request)
+        with limits.reading(request.target), deferring():
+            arrays, optimizer = _verify(writer, part, model, temporary, request)
     lost = bool(_state(model)) and not optimizer
     return Result(reader.title, writer.title, part, arrays, optimizer, lost)
 
@@ -177,7 +181,7 @@ def _verify(writer: FileFormat, part: Part, model: Any, path: str, request: Requ
     again = writer.load_model(source, options)
     arrays = _compare(model.get_weights(), again.get_weights(), request.target)
     before, after = (_state(model), _state(again)) if compiled else ((), ())
-    if not before:
+    if not before or getattr(again, "optimizer", None) is None:
         return arrays, 0
     if not after:  # a format may leave out what does not matter: the moments of an SGD without momentum
         before, after = ([x.optimizer.iterations] for x in (model, again))
@@ -227,7 +231,8 @@ def _weights_alone(request: Request, reader: FileFormat, writer: FileFormat, sou
                 f"{form.title} does not list weights layer by layer: name a file of the architecture (JSON, YAML, or a "
                 "whole model) with --architecture."
             )
-    stored = reader.read_layers(source)
+    with limits.reading(request.source):
+        stored = reader.read_layers(source)
     if depends_on_layers(stored.version, stored.backend):
         raise ArgumentError(
             f"The weights in {request.source!r} were written by Keras {stored.version} on {stored.backend}; their "

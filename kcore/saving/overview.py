@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final
 
 from kcore.saving.description import Finding
+from kcore.saving.keras3.nodes import as_layers
 from kcore.utils.custom_objects import get_custom_objects
 
 #: The arguments that tell most of a layer, in the order in which they are shown; with the value that is not worth it.
@@ -155,6 +156,7 @@ def _walk(root: Any, where: str, *, layer: bool) -> Iterator[Finding]:
             yield from _unknown(nest, inside, at, layer=layer)
             for key, part in reversed(list(nest.items())):
                 place = at if key in ("config", "layers") else f"{at}.{key}"
+                part = as_layers(part) if key == "layers" else part
                 waiting.append((part, place, key in ("layers", "layer", "cell", "cells")))
         elif isinstance(nest, (list, tuple)):
             waiting += [(part, where, layer) for part in reversed(nest)]
@@ -176,6 +178,8 @@ def _unknown(nest: Mapping[str, Any], inside: Mapping[str, Any], where: str, *, 
     names = [x for x in (name, registered) if isinstance(x, str)]
     if isinstance(name, str) and not name.startswith("__") and not any(_known(x, layer=layer) for x in names):
         yield _not_known("layer" if layer else "class", registered or name, where)
+    elif "class_name" in nest and not isinstance(name, str):
+        yield Finding(where, f"the class name is {name!r:.100}, where text belongs", "name")
     functions = {f"{where}.{key}": nest.get(key) for key in ("activation", "recurrent_activation", "fn")}
     if name == "Lambda" and inside.get("function_type") == "function":
         functions[where] = inside.get("function")

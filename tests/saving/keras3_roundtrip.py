@@ -65,16 +65,15 @@ def absent(name: str, direction: str) -> str:
     return str(why.get("keras3") or why.get("kcore") or "")
 
 
-def run_keras3(action: str, folder: Path, names: list[str], backend: str = "torch") -> dict[str, Any]:
-    """Run the worker in a process of its own; its results."""
+def run_keras3(jobs: dict[str, tuple[str, list[str]]], backend: str) -> dict[str, dict[str, Any]]:
+    """Run the worker in a process of its own: action -> (folder, names); its results by action."""
     kept = {k: v for k, v in os.environ.items() if k not in ("KERAS_BACKEND", "PYTHONPATH")}
     kept |= {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, str(HERE / "keras3_worker.py"), action, str(folder), *names]
+    command = [sys.executable, str(HERE / "keras3_worker.py"), json.dumps(jobs)]
     run = subprocess.run(command, capture_output=True, text=True, check=False, env=kept)
-    results = folder / f"{action}.json"
-    if run.returncode or not results.exists():
+    if run.returncode:
         raise RuntimeError(f"Keras 3 died with {run.returncode}:\n{run.stderr[-3000:]}")
-    return json.loads(results.read_text())
+    return {action: json.loads(Path(folder, f"{action}.json").read_text()) for action, (folder, _) in jobs.items()}
 
 
 def write(folder: Path, names: list[str]) -> dict[str, Any]:
@@ -123,25 +122,20 @@ def verdict(direction: str, name: str, expected: dict[str, Any], found: dict[str
 def columns(names: list[str] | None = None) -> dict[str, dict[str, str]]:
     """The table: direction -> kind -> verdict."""
     names = every() if names is None else names
-    table: dict[str, dict[str, str]] = {}
-    for direction in DIFFERENT:
-        column = {name: f"- {absent(name, direction)}" for name in names if absent(name, direction)}
-        there = [name for name in names if name not in column]
-        for backend, group in (("torch", [n for n in there if n not in NOT_ON_TORCH]),
-                               ("tensorflow", [n for n in there if n in NOT_ON_TORCH])):  # fmt: skip
-            if not group:
-                continue
-            with tempfile.TemporaryDirectory() as name_of_folder:
-                folder = Path(name_of_folder)
-                if direction == "kcore -> keras3":
-                    expected = write(folder, group)
-                    found = run_keras3("read", folder, group, backend)
-                else:
-                    expected = run_keras3("write", folder, group, backend)
-                    found = read(folder, group)
-            column |= {name: verdict(direction, name, expected[name], found[name]) for name in group}
-        table[direction] = {name: column[name] for name in names}
-    return table
+    there, back = DIFFERENT
+    table = {d: {name: f"- {absent(name, d)}" for name in names if absent(name, d)} for d in DIFFERENT}
+    for backend in ("torch", "tensorflow"):
+        group = [name for name in names if (name in NOT_ON_TORCH) == (backend != "torch")]
+        ours, theirs = ([name for name in group if name not in table[direction]] for direction in DIFFERENT)
+        if not ours and not theirs:
+            continue
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+            written = write(Path(one), ours)
+            found = run_keras3({"read": (one, ours), "write": (other, theirs)}, backend)
+            table[there] |= {name: verdict(there, name, written[name], found["read"][name]) for name in ours}
+            read_back = read(Path(other), theirs)
+            table[back] |= {name: verdict(back, name, found["write"][name], read_back[name]) for name in theirs}
+    return {direction: {name: column[name] for name in names} for direction, column in table.items()}
 
 
 def main() -> int:

@@ -1,9 +1,11 @@
 """Keras 3's part of a round trip, in a process of its own.
 
-    python keras3_worker.py write FOLDER name ...     # files, predictions and next losses of models that it makes
-    python keras3_worker.py read FOLDER name ...      # predictions and losses of files that lie there
+    python keras3_worker.py JOBS
 
-Each name is a kind (`kinds.KINDS`) or a model of `keras3_models`. The results are `FOLDER/<action>.json`.
+JOBS is JSON: {"write": [folder, [name, ...]], "read": [folder, [name, ...]]}. `write` leaves files of models that it
+makes, `read` loads files that lie there; both leave predictions and the losses of the next steps in
+`FOLDER/<action>.json`. Each name is a kind (`kinds.KINDS`) or a model of
+`keras3_models`.
 """
 
 from __future__ import annotations
@@ -47,9 +49,8 @@ def read(folder: str, name: str) -> dict:
     return {**trips.results(loaded, name), "weights alone": same}
 
 
-def main(action: str, folder: str, *names: str) -> None:
-    """The command line."""
-    warnings.simplefilter("ignore")
+def run(action: str, folder: str, names: list[str]) -> None:
+    """Do one job."""
     found = {}
     for name in names:
         keras.utils.clear_session()
@@ -64,4 +65,6 @@ def main(action: str, folder: str, *names: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    warnings.simplefilter("ignore")
+    for job, (place, kinds_of_models) in json.loads(sys.argv[1]).items():
+        run(job, place, kinds_of_models)

@@ -152,6 +152,7 @@ def test_what_a_format_does_not_need_is_not_missed(capsys, folder):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["broken.h5", "new.keras"], "'broken.h5'.*cannot be loaded|'broken.h5'.*is a damaged"),
         (["weights.h5", "new.json"], "holds weights alone.*--architecture"),
         (["weights.safetensors", "new.weights.h5"], "does not list weights layer by layer.*--architecture"),
         (["model.json", "new.h5"], "holds an architecture alone.*--architecture model.json"),
@@ -167,6 +168,7 @@ def test_what_a_format_does_not_need_is_not_missed(capsys, folder):
     ],
 )
 def test_what_makes_no_sense_is_refused_with_advice(capsys, folder, words, said):
+    Path("broken.h5").write_bytes(Path("model.h5").read_bytes()[:5000])
     before = sorted(path.name for path in folder.iterdir() if path.is_file())
     status, text = run(capsys, *words)
     assert status == 1

@@ -33,7 +33,7 @@ from kcore.saving import hdf5_check
 from kcore.saving.hdf5_check import file as checked
 from kcore.saving.state_file import write_state
 
-CASES = int(os.environ.get("KCORE_DAMAGE", "40"))
+CASES = int(os.environ.get("KCORE_DAMAGE", "25"))
 WORKER = Path(__file__).with_name("damage_worker.py")
 
 

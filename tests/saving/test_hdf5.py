@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import h5py
@@ -67,3 +68,20 @@ def test_text_is_no_weight(tmp_path: Path) -> None:
         file["w"] = "text"
         with pytest.raises(UnsafeFileError, match="numbers"):
             hdf5.read_array(file, "w")
+
+
+@pytest.mark.parametrize("name", ["a", "layer/kernel:0", "ä/中/0"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (4,), (3, 2, 5)])
+def test_arrays_are_those_that_h5py_would_write_and_read(name: str, dtype: str, shape: tuple[int, ...]) -> None:
+    value = np.arange(math.prod(shape)).reshape(shape).astype(dtype)
+    strided = np.repeat(value, 2, axis=-1)[..., ::2] if shape else value
+    with h5py.File("x", "w", driver="core", backing_store=False) as file:
+        hdf5.write_array(file, name, strided)
+        file.create_dataset("theirs", data=value)
+        for at in (name, "theirs"):
+            found = hdf5.read_array(file, at)
+            np.testing.assert_array_equal(found, value, strict=True)
+            assert found.flags.owndata or not shape
+        np.testing.assert_array_equal(file[name][()], value, strict=True)
+        assert file[name].id.get_type() == file["theirs"].id.get_type()

@@ -189,6 +189,7 @@ def test_byte_code_is_reported_and_not_touched(capsys, saved):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        (lambda c: layer(c, "wide").update(class_name=["Dense"]), "the class name is ['Dense'], where text belongs"),
         (lambda c: layer(c, "wide").update(class_name="Mine"), "the layer 'Mine' is not one of kcore's"),
         (lambda c: layer(c, "wide")["config"].update(activation="swoosh"), "the function 'swoosh'"),
         (lambda c: layer(c, "wide")["config"]["kernel_initializer"].update(class_name="os>popen"), "class 'os>popen'"),
@@ -242,6 +243,14 @@ def test_whatever_leads_out_of_a_file_is_reported_and_not_followed(capsys, saved
         "/model_weights@reference": "link",
         "/model_weights@compound": "object",
     }
+
+
+def test_weights_that_are_no_numbers_are_reported(capsys, saved):
+    with h5py.File(saved, "r+") as file:
+        del file["model_weights/wide/wide/bias:0"]
+        file["model_weights/wide/wide/bias:0"] = "text"
+    (finding,) = data(capsys, saved)["findings"]
+    assert (finding["where"], finding["kind"]) == ("/model_weights/wide/wide/bias:0", "object")
 
 
 PARTS = ["model_weights", "model_weights/wide", "model_weights/wide/wide", "optimizer_weights"]

@@ -400,3 +400,20 @@ def test_a_layer_that_models_of_keras_3_share_is_told():
 
     with pytest.raises(UnknownNameError, match="share the layer 'shared'"):
         keras.models.load_model(with_config(file_of(sharing()), change))
+
+
+def test_inspecting_says_nothing_of_operations_that_are_understood():
+    from kcore.saving import overview
+
+    def operation(kind: str) -> list[str]:
+        """Kinds of findings in a model with an operation between its layers."""
+        config = config_of(content)
+        entry = next(e for e in config["config"]["layers"] if e["class_name"] == "Add")
+        entry.update(module="keras.src.ops.numpy", class_name=kind, registered_name=kind)
+        entry["inbound_nodes"] = [{"args": call["args"][0], "kwargs": {}} for call in entry["inbound_nodes"]]
+        return [finding.kind for finding in overview.findings(config)]
+
+    x = L.Input((2,))
+    content = file_of(keras.models.Model(x, L.Dense(1)(L.add([x, L.Dense(2)(x)]))))
+    assert operation("Add") == []
+    assert operation("Sin") == ["name"]

@@ -1,6 +1,6 @@
 """Files go both ways between kcore and the real Keras 3: predictions, weights alone, the losses of the next steps.
 
-A part of the table that `keras3_roundtrip.py` prints whole: one process of Keras 3 in each direction.
+A part of the table that `keras3_roundtrip.py` prints whole: one process of Keras 3.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import kcore
 
 #: Kinds of every sort, cheap ones; and all that only Keras 3 makes.
 NAMES = [
-    "conv_separable", "activations", "nested_twice", "shared_layers", "multi_io", "lambda_named", "custom_layer",
-    "mixed_trainable", "embedding_mask", "gru", "stacked_cells", "bidirectional_concat", "rnn_initial_state",
-    "optimizer_sgd_clipnorm", "optimizer_rmsprop", "optimizer_adagrad", "optimizer_adadelta", "optimizer_adam_amsgrad",
-    "optimizer_adamax", "optimizer_nadam", "named_losses", "weighted_metrics", *keras3_models.MODELS,
+    "activations", "nested_twice", "shared_layers", "multi_io", "lambda_named", "custom_layer", "embedding_mask",
+    "stacked_cells", "optimizer_rmsprop", "optimizer_adagrad", "optimizer_adadelta", "optimizer_adam_amsgrad",
+    "optimizer_adamax", "optimizer_nadam", "weighted_metrics", *keras3_models.MODELS,
 ]  # fmt: skip
 
 

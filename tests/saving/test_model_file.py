@@ -117,3 +117,18 @@ def test_open_files_and_groups_serve(tmp_path: Path) -> None:
         model.save(file.create_group("inner"))
     with h5py.File(tmp_path / "all.h5") as file:
         np.testing.assert_array_equal(keras.models.load_model(file["inner"]).predict(X), model.predict(X))
+
+
+def test_layers_of_one_name_get_arrays_of_their_own(tmp_path: Path) -> None:
+    keras.models.Sequential([layers.Dense(3, input_shape=(3,), name="a")]).save_weights(str(tmp_path / "w.h5"))
+    left, right = layers.Dense(3, input_shape=(3,), name="a"), layers.Dense(3, input_shape=(3,), name="a")
+    for layer in (left, right):
+        layer.build((None, 3))
+
+    class Both:
+        layers = (left, right)
+
+    keras.saving.load_weights(Both, str(tmp_path / "w.h5"), by_name=True)
+    for mine, other in zip(left.weights, right.weights, strict=True):
+        np.testing.assert_array_equal(mine.view(), other.view())
+        assert not np.shares_memory(mine.view(), other.view())

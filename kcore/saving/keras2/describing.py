@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from kcore.errors import FileFormatError
 from kcore.saving import hdf5
-from kcore.saving.description import Description, StoredArray
+from kcore.saving.description import Description, Finding, StoredArray
 from kcore.saving.source import Source
 
 _TITLE: Final = "HDF5 of Keras 2"
+#: What the dtypes of numbers begin with.
+_NUMBERS: Final = ("float", "bfloat", "int", "uint", "bool")
 _VERSIONS: Final = {"keras": "keras_version", "backend": "backend"}
 
 
@@ -27,14 +29,16 @@ def describe(source: Source) -> Description:
             if place is not None and name in place.attrs
         }
         layers = hdf5.read_names(root, "layer_names") if root is not None else ()
+        weights = [array for layer in layers for array in _of_layer(root, layer, unsafe)]
+        state = list(_arrays(optimizer, "optimizer", unsafe)) if optimizer is not None else []
         return Description(
             _TITLE,
             versions=versions,
             config=hdf5.read_json(file, "model_config"),
             training=hdf5.read_json(file, "training_config"),
-            weights=[array for layer in layers for array in _of_layer(root, layer, unsafe)],
-            optimizer=list(_arrays(optimizer, "optimizer", unsafe)) if optimizer is not None else (),
-            findings=source.hdf5_findings,
+            weights=weights,
+            optimizer=state,
+            findings=[*source.hdf5_findings, *_no_numbers([*weights, *state])],
         )
 
 
@@ -59,6 +63,13 @@ def _arrays(group: Any, owner: str, unsafe: set[str]) -> Iterator[StoredArray]:
         if not hasattr(dataset, "shape"):
             raise FileFormatError(f"{group.file.filename!r} is damaged: {dataset.name!r} is no array.")
         yield StoredArray(_path(group, name).lstrip("/"), tuple(dataset.shape or ()), dataset.dtype.name, owner)
+
+
+def _no_numbers(arrays: Sequence[StoredArray]) -> Iterator[Finding]:
+    """Weights that are text or the like."""
+    for array in arrays:
+        if not array.dtype.startswith(_NUMBERS):
+            yield Finding(f"/{array.name}", f"weights of type {array.dtype}, where numbers belong: not read", "object")
 
 
 def _path(group: Any, name: str) -> str:

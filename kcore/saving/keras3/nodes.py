@@ -217,6 +217,14 @@ def end_names(ends: Any) -> dict[str, str]:
     return {str(key): end[0] for key, end in ends.items() if isinstance(end, list) and end}
 
 
+def as_layers(entries: Any) -> Any:
+    """A model's entries as kcore takes them: without operations on masks, other operations as layers where some are."""
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        return entries
+    dropped = _only_masks(entries, set())
+    return [_as_layer(entry) for entry in entries if entry.get("name") not in dropped or not is_operation(entry)]
+
+
 def _as_layer(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """An entry; an operation on tensors that is what one of kcore's layers does, as that layer.
 
