@@ -8,3 +8,6 @@ from pathlib import Path
 HERE = str(Path(__file__).parent)
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
+
+#: A program for another Python, with packages that are not here.
+collect_ignore = ["make_keras1_files.py"]

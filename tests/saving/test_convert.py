@@ -22,6 +22,14 @@ X = np.random.RandomState(0).rand(4, 6).astype("float32")
 
 
 @pytest.fixture(autouse=True)
+def no_other_keras(monkeypatch):
+    """`--import` lets `import keras` mean kcore, as in a process where no such package was imported."""
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("keras", "tensorflow")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.fixture(autouse=True)
 def _numpy_backend() -> Iterator[None]:
     with keras.backend_scope("numpy"):
         keras.backend.clear_session()
@@ -230,7 +238,6 @@ def test_own_classes_come_from_a_module_that_the_user_names(capsys, folder, monk
     for name in ("own_one", "own_two"):
         rest = "keras.utils.register_keras_serializable('own')(Twice)" if name == "own_two" else ""
         (folder / f"{name}.py").write_text(MODULE.format(rest=rest))
-    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     kept = dict(sys.modules)
     monkeypatch.syspath_prepend(folder)
     aliases.install()
