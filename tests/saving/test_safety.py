@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import attacks
+import attacks_archives
 import h5py
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def test_a_hostile_file_is_refused_and_does_nothing(title: str, tmp_path: Path) 
 #: Attacks by the weights; the others are by what is said about the model.
 BY_WEIGHTS = [
     title for title in attacks.ATTACKS
-    if title not in attacks.HONEST_WEIGHTS and not title.startswith(("training", "byte_code", "hdf5_"))
+    if title not in attacks_archives.HONEST_WEIGHTS and not title.startswith(("training", "byte_code", "hdf5_"))
 ]  # fmt: skip
 
 
