@@ -160,16 +160,15 @@ class Variable(Symbolic):
     def _bind(self, backend: Any) -> Any:
         global storage_epoch
         storage_epoch += 1
-        native = self._stored(backend, self.view(), own=self._host is not None)
+        native = self._stored(backend, self.view())
         self._native, self._backend = native, backend
         self._host = None
         return self._native
 
-    def _stored(self, backend: Any, value: np.ndarray, *, own: bool) -> Any:
-        """New storage: on the variable's device, or wherever the backend computes now; in an array of our own if so."""
-        make = getattr(backend, "adopt_state", backend.new_state) if own else backend.new_state
+    def _stored(self, backend: Any, value: np.ndarray) -> Any:
+        """New storage: on the variable's device, or wherever the backend computes now."""
         with nullcontext() if self.device is None else backend.device_scope(self.device):
-            return make(value, self.dtype, self.name)
+            return backend.new_state(value, self.dtype, self.name)
 
     def set_state(self, native: Any) -> None:
         """Replace the storage of a "value"-style backend (executables call this after each run)."""
@@ -220,7 +219,7 @@ class Variable(Symbolic):
             elif self._backend.state_style == "ref":
                 self._backend.assign(self._native, self._backend.asarray(array, self.dtype))
             else:
-                self._native = self._stored(self._backend, array, own=True)
+                self._native = self._stored(self._backend, array)
 
     def release(self) -> None:
         """Bring the value back to the host and free the backend's storage."""

@@ -60,8 +60,6 @@ class Backend(Protocol):
 
     * `feed(array, dtype)`: a fed NumPy array in whatever form its executables take fastest, sharing no memory with it.
       Without it, `asarray` serves.
-    * `adopt_state(value, dtype, name)`: as `new_state`, over the memory of `value`, an array of the dtype's NumPy type
-      that nobody else has. Loaded weights are handed over so. Without it, `new_state` copies.
     * `host_view(native)`: a NumPy array to read from, which may share memory with the native tensor. Files are written
       from it. Without it, `to_numpy` serves, which copies.
     * `place(value, device)`: the native tensor on a device of `devices()`, differentiable. Without it, one function

@@ -298,15 +298,3 @@ def test_training_is_compiled_on_request(monkeypatch):
     monkeypatch.setenv(COMPILE_VARIABLE, "aot_eager")
     for a, b in zip(trained(), plain, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
-
-
-def test_state_may_be_made_over_an_array_that_nobody_else_has():
-    backend = active.load("torch")
-    mine, frozen = np.ones(3, "float32"), np.ones(3, "float32")
-    frozen.flags.writeable = False
-    states = [backend.adopt_state(value, "float32", "v") for value in (mine, frozen)]
-    for state in states:
-        backend.assign(state, backend.asarray(np.full(3, 2, "float32")))
-    assert (mine == 2).all()
-    assert (frozen == 1).all()
-    assert backend.adopt_state(np.ones(3, "float32"), "bfloat16", "v").dtype == torch.bfloat16

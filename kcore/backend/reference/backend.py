@@ -48,10 +48,6 @@ class NumpyBackend(ValueStyleBackend):
         """The array itself, copied: state is updated by replacement, but results are the caller's."""
         return np.array(value)
 
-    def adopt_state(self, value: np.ndarray, dtype: str, name: str) -> np.ndarray:
-        """The array itself: state is replaced, never overwritten."""
-        return value
-
     def host_view(self, value: Any) -> np.ndarray:
         """The array itself."""
         return np.asarray(value)

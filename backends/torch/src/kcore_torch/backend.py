@@ -116,11 +116,6 @@ class TorchBackend:
         """A tensor of its own."""
         return torch.tensor(np.asarray(value), dtype=DTYPES[dtype], device=devices[-1])
 
-    def adopt_state(self, value: np.ndarray, dtype: str, name: str) -> torch.Tensor:
-        """A tensor over the array's memory, where that is the host's and may be written to."""
-        fits = devices[-1].type == "cpu" and value.flags.writeable and dtype != "bfloat16"
-        return torch.from_numpy(value) if fits else self.new_state(value, dtype, name)
-
     @staticmethod
     def assign(state: torch.Tensor, value: torch.Tensor) -> None:
         """Copy the value into the storage."""
