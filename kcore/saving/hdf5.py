@@ -189,9 +189,16 @@ def too_large(stored: Sequence[Any], weights: Sequence[Any]) -> bool:
 
 def read_array(group: Any, name: str) -> np.ndarray:
     """The values of a `dataset`, in memory of their own; bfloat16 as float32."""
+    return in_memory(dataset(group, name))
+
+
+def in_memory(found: Any) -> np.ndarray:
+    """The values of what `dataset` gave, in memory of their own; anything else as an array."""
+    import h5py
     from h5py import h5s
 
-    found = dataset(group, name)
+    if not isinstance(found, h5py.Dataset):
+        return np.asarray(found)
     try:
         if found.dtype.kind not in "biuf" or not found.size:
             values = np.asarray(found)
@@ -199,7 +206,7 @@ def read_array(group: Any, name: str) -> np.ndarray:
         values = np.empty(found.shape, found.dtype)
         found.id.read(h5s.ALL, h5s.ALL, values)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
-        raise FileFormatError(f"{group.file.filename!r}, {found.name}: the values are damaged ({error}).") from error
+        raise FileFormatError(f"{found.file.filename!r}, {found.name}: the values are damaged ({error}).") from error
     return values
 
 

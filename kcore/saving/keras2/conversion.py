@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from kcore.errors import ShapeError
+from kcore.saving import hdf5
 from kcore.saving.keras2 import keras1_weights, recurrent_weights
 
 #: Backends whose convolution turned kernels by half a turn. (Their depthwise kernels were turned once more by Keras, so
@@ -42,7 +43,7 @@ def convert_weights(layer: Any, values: Sequence[np.ndarray], version: str | Non
     Raises:
         ShapeError: a recurrent layer cannot have weights of those shapes, or kernels cannot be reshaped.
     """
-    converted = [np.asarray(value) for value in values]
+    converted = [hdf5.in_memory(value) for value in values]
     if not converted:
         return converted
     old = bool(version) and str(version).split(".")[0] == "1"

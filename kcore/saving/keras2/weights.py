@@ -107,7 +107,7 @@ def set_by_name(
                 # Like the original: weights whose own shapes agree are still loaded.
                 if len(converted) == len(layer.weights):
                     both = zip(layer.weights, converted, strict=True)
-                    pairs.extend((w, np.asarray(v)) for w, v in both if tuple(w.shape) == v.shape)
+                    pairs.extend((w, hdf5.in_memory(v)) for w, v in both if tuple(w.shape) == v.shape)
                 continue
             pairs.extend(zip(layer.weights, converted, strict=True))
     _take(pairs)

@@ -147,11 +147,7 @@ def _attribute(item: Any, name: str) -> str:
 
 def read_value(dataset: Any, variable: Any = None) -> np.ndarray:
     """The values of a dataset that was checked, in the shape of the variable."""
-    if dataset.dtype == np.dtype("V2"):
-        bits = np.asarray(dataset).view(np.uint16).astype(np.uint32)
-        value = (bits << 16).view(np.float32).reshape(dataset.shape)
-    else:
-        value = np.asarray(dataset)
+    value = hdf5.in_memory(dataset)
     return value if variable is None else value.reshape(tuple(variable.shape))
 
 
