@@ -25,6 +25,23 @@ def model_from_config(config: Any, custom_objects: Mapping[str, Any] | None = No
     """
     from kcore.saving import limits  # the room above: what is read from files is checked by one table
 
+    _check_form(config)
+    limits.check_config(config, "the configuration")
+    return _made(config, custom_objects)
+
+
+def model_from_parsed(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """`model_from_config` of what `kcore.saving.text` parsed, which is within the limits already.
+
+    Args:
+        config: the dictionary.
+        custom_objects: the caller's own layers and functions by name.
+    """
+    _check_form(config)
+    return _made(config, custom_objects)
+
+
+def _check_form(config: Any) -> None:
     if isinstance(config, list):
         raise TypeError(
             "`model_from_config` expects a dictionary, not a list. Maybe you meant to use "
@@ -32,7 +49,9 @@ def model_from_config(config: Any, custom_objects: Mapping[str, Any] | None = No
         )
     if not isinstance(config, Mapping) or "class_name" not in config or "config" not in config:
         raise FileFormatError(f"A model config has the keys 'class_name' and 'config'; got {_short(config)}.")
-    limits.check_config(config, "the configuration")
+
+
+def _made(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> Any:
     config = modernize(config, own={**get_custom_objects(), **(custom_objects or {})})
     return deserialize(config, custom_objects=custom_objects)
 
@@ -76,7 +95,7 @@ def _built(config: Any, custom_objects: Mapping[str, Any] | None, name: str) -> 
     if not isinstance(config, Mapping):
         raise FileFormatError(f"A model config has the keys 'class_name' and 'config'; got {_short(config)}.")
     with limits.reading(name), deferring():
-        model = model_from_config(config, custom_objects)
+        model = model_from_parsed(config, custom_objects)
         limits.check_memory(model, name)
         return model
 

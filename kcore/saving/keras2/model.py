@@ -39,7 +39,7 @@ def save(model: Any, target: Target, *, include_optimizer: bool = True) -> None:
 
 def load(source: Source, options: LoadOptions) -> Any:
     """The model that an HDF5 file holds."""
-    from kcore.models import model_from_config
+    from kcore.models.serialization import model_from_parsed
 
     with source.hdf5() as file:
         config = hdf5.read_json(file, "model_config")
@@ -48,7 +48,7 @@ def load(source: Source, options: LoadOptions) -> Any:
                 f"{source.name!r} holds no architecture (attribute 'model_config'). A file of weights alone is loaded "
                 "with model.load_weights(path)."
             )
-        model = model_from_config(config, custom_objects=options.custom_objects)
+        model = model_from_parsed(config, custom_objects=options.custom_objects)
         weights_file.read_layers(hdf5.member(file, "model_weights"), model.layers)
         if options.compile:
             compiling.compile_as_saved(model, file, options.custom_objects)
