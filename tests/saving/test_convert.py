@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,6 @@ def no_other_keras(monkeypatch):
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     for name in [name for name in sys.modules if name.partition(".")[0] in ("keras", "tensorflow")]:
         monkeypatch.delitem(sys.modules, name)
-
-
-@pytest.fixture(autouse=True)
-def _numpy_backend() -> Iterator[None]:
-    with keras.backend_scope("numpy"):
-        keras.backend.clear_session()
-        yield
 
 
 def build() -> Any:

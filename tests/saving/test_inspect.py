@@ -8,7 +8,6 @@ import pickle
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,6 @@ from kcore import cli, layers
 from kcore.cli import inspect_file
 from kcore.saving import describe, overview
 from kcore.saving.description import StoredArray
-
-
-@pytest.fixture(autouse=True)
-def _numpy_backend() -> Iterator[None]:
-    with keras.backend_scope("numpy"):
-        keras.backend.clear_session()
-        yield
 
 
 def build() -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import kinds
@@ -27,13 +26,6 @@ KERAS2 = json.loads(gzip.decompress(Path(__file__).with_name("keras2_architectur
 SAYS_MORE = {"stateful"}
 #: Whose text Keras 2.3.1 itself does not give back: names of initializers become their configurations.
 CHANGES_ONCE = {"objects_as_arguments"}
-
-
-@pytest.fixture(autouse=True)
-def _numpy_backend() -> Iterator[None]:
-    with keras.backend_scope("numpy"):
-        keras.backend.clear_session()
-        yield
 
 
 def expected(name: str) -> str:

@@ -16,14 +16,6 @@ from kcore.engine import saving
 from kcore.errors import UnsafeFileError
 from kcore.utils.io_utils import H5Dict
 
-
-@pytest.fixture(autouse=True)
-def _numpy_backend():
-    with kcore.backend_scope("numpy"):
-        kcore.backend.clear_session()
-        yield
-
-
 NAMES = {
     "allow_read_from_gcs": "load_function",
     "allow_write_to_gcs": "save_function",

@@ -16,13 +16,6 @@ from kcore import layers as L
 OPTIMIZERS = ["sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam"]
 
 
-@pytest.fixture(autouse=True)
-def _numpy_backend():
-    with keras.backend_scope("numpy"):
-        keras.backend.clear_session()
-        yield
-
-
 @st.composite
 def layer(draw: Any, rank: int) -> tuple[Any, int]:
     """A layer for inputs (batch, 4, features) or (batch, features), and the rank of what it gives."""

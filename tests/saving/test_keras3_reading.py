@@ -22,13 +22,6 @@ from kcore.saving.keras3.order import layers_in_order
 from kcore.saving.keras3.store import places
 
 
-@pytest.fixture(autouse=True)
-def _numpy_backend():
-    with keras.backend_scope("numpy"):
-        keras.backend.clear_session()
-        yield
-
-
 def file_of(model: Any) -> bytes:
     buffer = io.BytesIO()
     model.save(buffer, save_format="keras3")

@@ -18,13 +18,6 @@ from kcore.saving import doors
 from kcore.saving.keras3 import weights
 
 
-@pytest.fixture(autouse=True)
-def _numpy_backend():
-    with keras.backend_scope("numpy"):
-        keras.backend.clear_session()
-        yield
-
-
 def net(units: int = 3, name: str = "middle") -> Any:
     return keras.models.Sequential([
         L.Bidirectional(L.LSTM(2), input_shape=(4, 3)), L.Dense(units, name=name), L.BatchNormalization(), L.Dense(2),

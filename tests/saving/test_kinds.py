@@ -9,13 +9,6 @@ import pytest
 import kcore
 
 
-@pytest.fixture(autouse=True)
-def _numpy_backend():
-    with kcore.backend_scope("numpy"):
-        kcore.backend.clear_session()
-        yield
-
-
 def test_there_are_kinds_of_every_sort():
     assert len(kinds.KINDS) >= 70
     assert all(package in kinds.PACKAGES for kind in kinds.KINDS.values() for package in kind.absent)

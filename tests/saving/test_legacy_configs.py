@@ -14,13 +14,6 @@ from kcore.legacy import training_configs
 from kcore.legacy.configs import modernize
 
 
-@pytest.fixture(autouse=True)
-def _numpy_backend():
-    with kcore.backend_scope("numpy"):
-        kcore.backend.clear_session()
-        yield
-
-
 @pytest.mark.parametrize("name", sorted(kinds.KINDS))
 def test_what_kcore_writes_stays_as_it_is(name):
     config = json.loads(kinds.KINDS[name].build(kcore).to_json())

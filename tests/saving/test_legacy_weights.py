@@ -10,13 +10,6 @@ from kcore import layers
 from kcore.saving.keras2.conversion import convert_weights, flip_kernel
 
 
-@pytest.fixture(autouse=True)
-def _numpy_backend():
-    with kcore.backend_scope("numpy"):
-        kcore.backend.clear_session()
-        yield
-
-
 def stirred(layer, shape):
     """A built layer with random weights, and the model around it."""
     model = kcore.models.Sequential([layer])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +23,6 @@ from kcore.saving.safetensors import container
 X = np.random.RandomState(0).rand(4, 6).astype("float32")
 DTYPES = ["bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16", "float32",
           "float64"]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def _numpy_backend() -> Iterator[None]:
-    with keras.backend_scope("numpy"):
-        keras.backend.clear_session()
-        yield
 
 
 # --- the container ---
