@@ -6,28 +6,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from regression import X, Y, Z, make, weights
 
 from kcore import backend as K
 from kcore.callbacks import Callback, LambdaCallback
 from kcore.errors import ArgumentError, DataError, NotCompiledError
 from kcore.layers import BatchNormalization, Dense, Dropout, Input, Lambda
 from kcore.models import Model, Sequential
-
-RNG = np.random.default_rng(7)
-X = RNG.normal(size=(40, 6)).astype("float32")
-Y = RNG.normal(size=(40, 2)).astype("float32")
-
-
-def make(metrics=("mae",), seed=3, **kwargs):
-    np.random.seed(seed)
-    model = Sequential([Dense(5, activation="tanh", input_shape=(6,)), Dense(2)])
-    model.compile(kwargs.pop("optimizer", "adam"), "mse", metrics=list(metrics), **kwargs)
-    return model
-
-
-def weights(model):
-    return np.concatenate([w.ravel() for w in model.get_weights()])
-
 
 # --- the loop ---------------------------------------------------------------------------------------------------------
 
@@ -173,7 +158,7 @@ def classifier(**kwargs):
     return model
 
 
-CLASSES = RNG.integers(0, 3, size=40)
+CLASSES = np.random.default_rng(7).integers(0, 3, size=40)
 
 
 def test_class_weights_equal_sample_weights():
@@ -261,9 +246,6 @@ def branches(**kwargs):
     model = Model([a, b], [left, right])
     model.compile("sgd", "mse", **kwargs)
     return model
-
-
-Z = RNG.normal(size=(40, 1)).astype("float32")
 
 
 def test_lists_and_dictionaries_are_the_same():
